@@ -1,0 +1,17 @@
+# One line a target. Variables: PYTHON, JOBS.
+PYTHON ?= python3
+JOBS ?= 2
+CPP_FLAGS ?= -DSAMEBITS_TESTS=ON -DSAMEBITS_CUDA=OFF
+
+.PHONY: dev test test-cpp test-sanitize test-portable lint format bench fuzz clean
+
+dev: ; $(PYTHON) -m pip install -c constraints.txt -e '.[test,dev,eval]'
+test: test-cpp ; $(PYTHON) -m pytest -q
+test-cpp: ; cmake -S . -B build/cpp $(CPP_FLAGS) && cmake --build build/cpp -j $(JOBS) && ctest --test-dir build/cpp --output-on-failure
+test-sanitize: ; cmake -S . -B build/sanitize $(CPP_FLAGS) -DSAMEBITS_SANITIZE=address,undefined && cmake --build build/sanitize -j $(JOBS) && ctest --test-dir build/sanitize --output-on-failure
+test-portable: ; tests/portable/run.sh
+fuzz: ; tests/fuzz/run.sh
+bench: ; $(PYTHON) -m samebits bench
+lint: ; ruff check . && ruff format --check . && pyright && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs clang-format --dry-run -Werror
+format: ; ruff format . && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs clang-format -i
+clean: ; rm -rf build

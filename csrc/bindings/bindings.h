@@ -1,0 +1,14 @@
+// One function for each folder of the core; module.cpp calls them all.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace samebits {
+
+void bind_errors(pybind11::module_& m);
+void bind_nn(pybind11::module_& m);
+void bind_entropy(pybind11::module_& m);
+void bind_bitstream(pybind11::module_& m);
+void bind_codec(pybind11::module_& m);
+
+}  // namespace samebits

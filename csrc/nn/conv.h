@@ -1,0 +1,67 @@
+// Integer convolutions (arithmetic.md 2, conv). Activations are [height][width][channel] int16.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace samebits {
+
+// Copies of a layer's tables in the order the vector kernels read them.
+struct PackedConv {
+  std::vector<int16_t> weight;    // dense: [O/16][k][k][I/2][16][2]; depthwise: [C/16][taps/2][16][2]
+  std::vector<int32_t> bias;      // [O rounded up to 16]
+  std::vector<int64_t> requantize;  // see nn/requantize_table.h
+};
+
+struct ConvLayer {
+  int in_channels = 0;
+  int out_channels = 0;
+  int kernel = 1;  // 1 or 3
+  int stride = 1;  // 1 or 2
+  bool depthwise = false;
+  std::vector<int16_t> weight;      // [O][k][k][I], depthwise [C][k][k][1]
+  std::vector<int32_t> bias;        // [O], or empty for zeros
+  std::vector<int32_t> multiplier;  // [O], or empty if only conv2d_accumulate is used
+  std::vector<int32_t> shift;       // [O], or empty like multiplier
+  int leaky = -1;                   // -1 none, else 0 .. 15
+  int lo = -32768;
+  int hi = 32767;
+
+  // Checks the fields above (Error(invalid_argument)) and makes `packed`. Call it once, after the
+  // last change and before any convolution.
+  void prepare();
+
+  PackedConv packed;
+  bool prepared = false;
+};
+
+// Rows and columns of the output: ceil(size / stride).
+constexpr int conv_output_size(int size, int stride) { return (size + stride - 1) / stride; }
+
+// Raw accumulators, bias + sum of products modulo 2^32, into out [oh][ow][O].
+void conv2d_accumulate(const ConvLayer& layer, const int16_t* x, int height, int width, int32_t* out);
+
+// Requantized activations into out [oh][ow][O].
+void conv2d(const ConvLayer& layer, const int16_t* x, int height, int width, int16_t* out);
+
+// A stretch of rows of a picture: `data` holds its rows [first_row, first_row + rows).
+struct RowWindow {
+  const int16_t* data;
+  int first_row;
+  int rows;
+  int height;  // of the whole picture
+  int width;
+};
+
+// Output rows [begin, end) of conv2d over the whole picture, into out [end - begin][ow][O]. The
+// window must hold every row inside the picture that they read.
+void conv2d_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end, int16_t* out);
+
+// The layer with output channels [begin, end) only, prepared.
+ConvLayer slice_outputs(const ConvLayer& layer, int begin, int end);
+
+// Largest sum over output channels: max_o (sum |weight[o]| * max_abs_input + |bias[o]|).
+// Accumulators cannot overflow if it is below 2^31 (arithmetic.md 6).
+int64_t accumulator_bound(const ConvLayer& layer, int max_abs_input);
+
+}  // namespace samebits
