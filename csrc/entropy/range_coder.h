@@ -1,0 +1,91 @@
+// The range coder of arithmetic.md 5: several lanes over one sequence of 16-bit words.
+//
+// A lane is a subtractive range coder with carry (Martin 1979; Schindler's byte-wise renormalization,
+// here by words). Lanes are independent except for the place of their words: the encoder puts each
+// word where the decoder asks for it, so a decoder needs one read position for all lanes and can work
+// on the lanes of a group at the same time.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "entropy/cdf_tables.h"
+#include "entropy/leb128.h"
+
+namespace samebits {
+
+inline constexpr int kMaxLanes = 32;
+
+// Power of two, 1 .. 32: one lane for each 1500 bytes (a lane costs about 2 bytes).
+int lanes_for_bytes(size_t estimated_payload_bytes);
+
+class RangeEncoder {
+ public:
+  // Keeps a reference to `tables`. `lanes` must be a power of two, 1 .. 32.
+  RangeEncoder(const CdfTables& tables, int lanes);
+
+  // One batch: symbols[i] with the CDF row rows[i]. Any int32 symbol can be coded.
+  void encode(std::span<const int32_t> symbols, std::span<const uint8_t> rows);
+
+  // Writes the end mark and gives the whole payload; the encoder must not be used afterwards.
+  std::vector<uint8_t> finish();
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  struct Lane {
+    uint32_t low = 0;
+    uint32_t range = UINT32_MAX;
+    uint32_t place = 0;       // of the word that is written next
+    uint32_t place_next = 0;  // of the one after
+    uint32_t written = kNone; // place of the last word written
+  };
+
+  void encode_entry(Lane& lane, uint32_t begin, uint32_t end);
+  void write_word(Lane& lane, uint32_t word);
+  void carry(Lane& lane);
+  void flush(Lane& lane);
+  void write_escape(int row, int32_t symbol);
+
+  const CdfTables& tables_;
+  int lanes_;
+  std::array<Lane, kMaxLanes> lane_;
+  std::vector<uint16_t> words_;
+  std::vector<uint32_t> written_before_;  // per place: the place of the same lane's word before it
+  std::vector<uint8_t> escapes_;
+};
+
+class RangeDecoder {
+ public:
+  // Keeps references to `tables` and to the bytes of `payload`.
+  // Throws Error(truncated) or Error(corrupt_stream).
+  RangeDecoder(const CdfTables& tables, std::span<const uint8_t> payload);
+
+  // One batch: fills symbols[i], decoded with the CDF row rows[i]; sizes must be equal.
+  void decode(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+
+  // Reads the end mark; throws Error(corrupt_stream) unless the payload ends exactly here.
+  void finish();
+
+  int lanes() const { return lanes_; }
+
+ private:
+  template <int kGroup>
+  void decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+  void decode_one(int lane, uint8_t row, int32_t& symbol);
+  uint32_t next_word();
+  int32_t read_escape(const CdfTables::Row& row);
+
+  const CdfTables& tables_;
+  std::array<uint32_t, kMaxLanes> range_;
+  std::array<uint32_t, kMaxLanes> code_;
+  int lanes_ = 1;
+  std::span<const uint8_t> words_;
+  size_t next_word_ = 0;  // counts words, also those beyond the end
+  Leb128Reader escapes_;
+};
+
+}  // namespace samebits
