@@ -1,0 +1,129 @@
+"""Float twin of the mask-and-proxy entropy model (E1, E2; docs/arithmetic.md 4)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ModelConfig
+from .network import ste_round
+from .transforms import entropy_head
+
+LOG2_SCALE_LOW = -3.5
+"""log2 of the smallest standard deviation of the shipped CDF rows (row 0)."""
+SCALE_ROWS = 80
+ROWS_PER_OCTAVE = 8
+LOG2_SCALE_HIGH = LOG2_SCALE_LOW + (SCALE_ROWS - 1) / ROWS_PER_OCTAVE
+
+
+def gaussian_bits(value: Tensor, log2_scale: Tensor) -> Tensor:
+    """Bits of ``value`` (noisy or rounded symbols) under N(0, 2**log2_scale) integrated over +-1/2.
+
+    Elementwise; gradients pass the clamp of the scale when they point back inside.
+    """
+    log2_scale = clamp_with_gradient(log2_scale, LOG2_SCALE_LOW, LOG2_SCALE_HIGH)
+    inverse = torch.exp2(-log2_scale) * math.sqrt(0.5)
+    magnitude = value.abs()
+    upper = torch.erfc((magnitude - 0.5) * inverse)
+    lower = torch.erfc((magnitude + 0.5) * inverse)
+    mass = 0.5 * (upper - lower)
+    floor = 2.0**-17
+    bits = -torch.log2(mass.clamp_min(floor))
+    # Beyond the table an escape costs its own row entry and a few bytes that grow with log2.
+    excess = (mass < floor) * (magnitude * inverse)
+    return bits + torch.log2(1 + excess)
+
+
+class _ClampWithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x)
+        ctx.bounds = (low, high)
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        low, high = ctx.bounds
+        keep = ((x > low) | (gradient < 0)) & ((x < high) | (gradient > 0))
+        return gradient * keep, None, None
+
+
+def clamp_with_gradient(x: Tensor, low: float, high: float) -> Tensor:
+    """Clamp whose gradient is kept where a descent step would lead back into the range."""
+    return _ClampWithGradient.apply(x, low, high)  # type: ignore[no-any-return]
+
+
+class EntropyModel(nn.Module):
+    """Context layer over (proxy, mask, hyper features), then 1x1 layers, for every step the same.
+
+    Values are in the unit of y (gains not applied). ``context_bias`` depends on the quality.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = 2 * config.latent_channels + config.hyper_features
+        self.context = nn.Conv2d(channels, config.context_channels, 3, padding=1, bias=False)
+        self.quality_bias = nn.Parameter(torch.zeros(config.gain_knots, config.context_channels))
+        self.head = entropy_head(config)
+        last = self.head.layers[-1]
+        nn.init.normal_(last.weight, std=0.01)  # type: ignore[arg-type]
+
+    def split_context(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights of the context layer for proxy, mask and hyper features."""
+        m = self.config.latent_channels
+        weight = self.context.weight
+        return weight[:, :m], weight[:, m : 2 * m], weight[:, 2 * m :]
+
+    def parameters_of(
+        self, accumulator: Tensor, prediction: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and log2 scale of every element, from the context layer's sums."""
+        hidden = F.leaky_relu(accumulator, 2.0**-self.config.leaky)
+        delta, log2_scale = self.head(hidden).chunk(2, 1)
+        return prediction + delta, log2_scale
+
+    def forward(
+        self, y: Tensor, prediction: Tensor, features: Tensor, bias: Tensor, gain: Tensor,
+        inverse_gain: Tensor, steps: list[Tensor], *, noise: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the step loop.
+
+        Parameters
+        ----------
+        y, prediction : (B, M, h, w). features : (B, F, h, w). bias : (B, C1, 1, 1).
+        gain, inverse_gain : (B, M, 1, 1).
+        steps : masks (1, M, h, w) that add up to one.
+        noise : bits of y with uniform noise instead of rounded symbols (training).
+
+        Returns
+        -------
+        y_hat : (B, M, h, w), bits : (B, M, h, w), symbols : (B, M, h, w), rounded.
+        """
+        w_proxy, w_mask, w_features = self.split_context()
+        accumulator = F.conv2d(features, w_features, padding=1) + bias
+        accumulator = accumulator + F.conv2d(prediction, w_proxy, padding=1)
+        proxy = prediction
+        bits = torch.zeros_like(y)
+        symbols = torch.zeros_like(y)
+        for i, step in enumerate(steps):
+            mean, log2_scale = self.parameters_of(accumulator, prediction)
+            scaled = (y - mean) * gain
+            rounded = ste_round(scaled)
+            if noise:
+                measured = scaled + torch.rand_like(scaled) - 0.5
+            else:
+                measured = rounded
+            log2_symbol_scale = log2_scale + torch.log2(gain)
+            bits = bits + step * gaussian_bits(measured, log2_symbol_scale)
+            symbols = symbols + step * rounded
+            change = step * (mean + rounded * inverse_gain - proxy)
+            proxy = proxy + change
+            if i + 1 < len(steps):
+                accumulator = accumulator + F.conv2d(change, w_proxy, padding=1)
+                accumulator = accumulator + F.conv2d(step, w_mask, padding=1)
+        return proxy, bits, symbols

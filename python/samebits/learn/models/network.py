@@ -1,0 +1,134 @@
+"""A network as a list of operations, the same list that the native code runs.
+
+The float twin and the integer network share one program (docs/arithmetic.md 2), so they cannot
+drift apart: :class:`Network` runs it in torch, ``samebits.learn.export`` writes it to the weights file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation over registers; register 0 is the input.
+
+    ``kind`` is ``conv``, ``add``, ``unshuffle`` or ``shuffle``; ``layer`` numbers the convolutions;
+    ``bound`` names the clamp that the exporter gives to the result: ``activation`` (calibrated),
+    ``full`` (all of int16) or ``pixel`` (-128 ... 127).
+    """
+
+    kind: str
+    dst: int
+    src: int
+    src2: int = -1
+    layer: int = -1
+    factor: int = 0
+    leaky: bool = False
+    bound: str = "activation"
+
+
+class NetworkBuilder:
+    """Collects operations; every method takes registers and returns the new one."""
+
+    def __init__(self, channels: int, leaky: int) -> None:
+        self.ops: list[Op] = []
+        self.layers: list[nn.Conv2d] = []
+        self.channels = {0: channels}
+        self.leaky = leaky
+
+    def _add(self, channels: int, **fields: object) -> int:
+        dst = len(self.channels)
+        self.channels[dst] = channels
+        self.ops.append(Op(dst=dst, **fields))  # type: ignore[arg-type]
+        return dst
+
+    def conv(
+        self, src: int, out: int, *, kernel: int = 1, stride: int = 1, leaky: bool = False,
+        depthwise: bool = False, bound: str = "activation",
+    ) -> int:
+        """Convolution with zero padding (kernel - 1) / 2, then leaky ReLU if asked."""
+        channels = self.channels[src]
+        layer = nn.Conv2d(
+            channels, out, kernel, stride, (kernel - 1) // 2, groups=channels if depthwise else 1
+        )
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.layers.append(layer)
+        return self._add(
+            out, kind="conv", src=src, layer=len(self.layers) - 1, leaky=leaky, bound=bound
+        )
+
+    def add(self, a: int, b: int) -> int:
+        return self._add(self.channels[a], kind="add", src=a, src2=b)
+
+    def unshuffle(self, src: int, factor: int) -> int:
+        return self._add(
+            self.channels[src] * factor**2, kind="unshuffle", src=src, factor=factor
+        )
+
+    def shuffle(self, src: int, factor: int) -> int:
+        return self._add(self.channels[src] // factor**2, kind="shuffle", src=src, factor=factor)
+
+    def block(self, src: int) -> int:
+        """Two residual branches: 1x1, activation, depthwise 3x3, 1x1; then 1x1, activation, 1x1.
+
+        The last layer of each branch starts at zero, so that a new block is the identity.
+        """
+        width = self.channels[src]
+        x = self.conv(src, width, leaky=True)
+        x = self.conv(x, width, kernel=3, depthwise=True)
+        x = self.conv(x, width)
+        nn.init.zeros_(self.layers[-1].weight)
+        mid = self.add(src, x)
+        x = self.conv(mid, 2 * width, leaky=True)
+        x = self.conv(x, width)
+        nn.init.zeros_(self.layers[-1].weight)
+        return self.add(mid, x)
+
+    def build(self) -> Network:
+        return Network(self.ops, self.layers, self.leaky)
+
+
+class Network(nn.Module):
+    """Runs a program in floating point. Input and output: (B, C, H, W)."""
+
+    def __init__(self, ops: list[Op], layers: list[nn.Conv2d], leaky: int) -> None:
+        super().__init__()
+        self.ops = tuple(ops)
+        self.layers = nn.ModuleList(layers)
+        self.leaky = leaky
+        last_use = {reg: i for i, op in enumerate(ops) for reg in (op.src, op.src2) if reg >= 0}
+        self.dead_after = [[r for r, last in last_use.items() if last == i] for i in range(len(ops))]
+
+    def forward(self, x: Tensor, tap: Callable[[Op, Tensor], Tensor] | None = None) -> Tensor:
+        """``tap(op, value)`` sees, and may replace, the result of every operation."""
+        registers = {0: x}
+        for i, op in enumerate(self.ops):
+            value = self._run(op, registers)
+            registers[op.dst] = value if tap is None else tap(op, value)
+            for reg in self.dead_after[i]:
+                del registers[reg]
+        return registers[self.ops[-1].dst]
+
+    def _run(self, op: Op, registers: dict[int, Tensor]) -> Tensor:
+        x = registers[op.src]
+        if op.kind == "conv":
+            x = self.layers[op.layer](x)
+            return F.leaky_relu(x, 2.0**-self.leaky) if op.leaky else x
+        if op.kind == "add":
+            return x + registers[op.src2]
+        if op.kind == "unshuffle":
+            return F.pixel_unshuffle(x, op.factor)
+        if op.kind == "shuffle":
+            return F.pixel_shuffle(x, op.factor)
+        raise ValueError(f"unknown operation {op.kind!r}")
+
+
+def ste_round(x: Tensor) -> Tensor:
+    """Round half up in the forward pass, identity in the backward pass."""
+    return x + (torch.floor(x + 0.5) - x).detach()

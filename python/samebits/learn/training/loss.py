@@ -1,0 +1,51 @@
+"""Rate-distortion loss D + lambda R in the form R + lambda D (C2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..models import ModelConfig
+from ..models.picture_model import Coded
+
+MS_SSIM_SCALE = 2400.0
+"""1 - MS-SSIM times this is comparable with a mean squared error of the same picture."""
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """Means over the batch. ``loss`` is what is minimized; bpp is the differentiable estimate."""
+
+    loss: Tensor
+    bpp: Tensor
+    z_bpp: Tensor
+    mse: Tensor
+    psnr_db: Tensor
+
+
+def rate_distortion_loss(
+    x: Tensor, coded: Coded, quality: Tensor, config: ModelConfig, *, ms_ssim_weight: float = 0.0
+) -> LossTerms:
+    """Loss of a batch.
+
+    Each picture counts by lambda**-0.35, so that low and high qualities weigh alike.
+    ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone.
+    """
+    pixels = x.shape[-1] * x.shape[-2]
+    bpp = (coded.y_bits + coded.z_bits) / pixels
+    mse = (x - coded.x_hat).square().mean((1, 2, 3))
+    distortion = (1 - ms_ssim_weight) * mse
+    if ms_ssim_weight > 0:
+        from pytorch_msssim import ms_ssim
+
+        similarity = ms_ssim(x, coded.x_hat.clamp(0, 255), data_range=255.0, size_average=False)
+        distortion = distortion + ms_ssim_weight * MS_SSIM_SCALE * (1 - similarity)
+    ratio = math.log(config.lmbda_high / config.lmbda_low)
+    lmbda = config.lmbda_low * torch.exp(ratio * quality / 100)
+    weight = (lmbda / config.lmbda(50)) ** -0.35
+    loss = (weight * (bpp + lmbda * distortion)).mean()
+    psnr = 10 * torch.log10(255.0**2 / mse.clamp_min(1e-9))
+    return LossTerms(loss, bpp.mean(), (coded.z_bits / pixels).mean(), mse.mean(), psnr.mean())
