@@ -28,7 +28,8 @@ struct ParsedStream {
 // memory than the stream itself has bytes, whatever the header claims.
 ParsedStream parse_stream(std::span<const uint8_t> stream);
 
-// header.has_chunks is set from `chunks`. Throws Error(invalid_argument) for what cannot be read back.
+// header.has_chunks is set from `chunks`. Throws Error(invalid_argument) for what cannot be read
+// back.
 std::vector<uint8_t> write_stream(const Header& header, const std::vector<Chunk>& chunks,
                                   std::span<const uint8_t> payload);
 
