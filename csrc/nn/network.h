@@ -22,6 +22,9 @@ class Network {
 
   int in_channels() const { return in_channels_; }
   int out_channels() const { return values_.back().channels; }
+  // Proven range of the output.
+  int out_lo() const { return values_.back().lo; }
+  int out_hi() const { return values_.back().hi; }
   const std::vector<ConvLayer>& layers() const { return layers_; }
 
   // True if the program is a chain of dense 1 x 1 convolutions with stride 1.
