@@ -18,6 +18,8 @@
 namespace samebits {
 
 inline constexpr int kMaxLanes = 32;
+// The end mark is entry 0 of the row {0, kEndMark}: 8 bits that a damaged stream rarely hits.
+inline constexpr uint32_t kEndMark = 256;
 
 // Power of two, 1 .. 32: one lane for each 1500 bytes (a lane costs about 2 bytes).
 int lanes_for_bytes(size_t estimated_payload_bytes);
@@ -41,7 +43,7 @@ class RangeEncoder {
     uint32_t range = UINT32_MAX;
     uint32_t place = 0;       // of the word that is written next
     uint32_t place_next = 0;  // of the one after
-    uint32_t written = kNone; // place of the last word written
+    uint32_t written = kNone;  // place of the last word written
   };
 
   void encode_entry(Lane& lane, uint32_t begin, uint32_t end);
@@ -74,9 +76,9 @@ class RangeDecoder {
 
  private:
   template <int kGroup>
-  void decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
-  void decode_one(int lane, uint8_t row, int32_t& symbol);
-  uint32_t next_word();
+  size_t decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+  int32_t decode_one(int lane, const CdfTables::Row& row);
+  uint32_t read_word();
   int32_t read_escape(const CdfTables::Row& row);
 
   const CdfTables& tables_;
@@ -84,7 +86,8 @@ class RangeDecoder {
   std::array<uint32_t, kMaxLanes> code_;
   int lanes_ = 1;
   std::span<const uint8_t> words_;
-  size_t next_word_ = 0;  // counts words, also those beyond the end
+  size_t word_count_ = 0;
+  size_t words_read_ = 0;  // also counts the zero words beyond the end
   Leb128Reader escapes_;
 };
 
