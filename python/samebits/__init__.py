@@ -1,0 +1,76 @@
+"""Samebits: a learned picture codec whose decoder is integers only.
+
+The same file gives the same bits on every machine.
+
+>>> import numpy as np, samebits
+>>> picture = np.zeros((64, 48, 3), np.uint8)
+>>> stream = samebits.encode(picture, quality=40)  # doctest: +SKIP
+>>> samebits.decode(stream).shape  # doctest: +SKIP
+(64, 48, 3)
+
+Names are loaded at their first use, so that ``import samebits`` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from samebits.errors import (
+    CorruptStream,
+    InvalidArgument,
+    LimitExceeded,
+    ModelMismatch,
+    SamebitsError,
+    Truncated,
+    UnsupportedVersion,
+)
+
+if TYPE_CHECKING:
+    from samebits import kernels
+    from samebits.api import decode, encode, info, open, verify
+    from samebits.stream_info import StreamInfo
+
+    __version__: str
+
+__all__ = [
+    "CorruptStream",
+    "InvalidArgument",
+    "LimitExceeded",
+    "ModelMismatch",
+    "SamebitsError",
+    "StreamInfo",
+    "Truncated",
+    "UnsupportedVersion",
+    "__version__",
+    "decode",
+    "encode",
+    "info",
+    "kernels",
+    "open",
+    "verify",
+]
+
+_HOME_OF_NAME = {
+    "StreamInfo": "samebits.stream_info",
+    "decode": "samebits.api",
+    "encode": "samebits.api",
+    "info": "samebits.api",
+    "open": "samebits.api",
+    "verify": "samebits.api",
+}
+
+
+def __getattr__(name: str):
+    if name == "__version__":
+        value = import_module("samebits._core").version
+    elif name == "kernels":
+        value = import_module("samebits.kernels")
+    elif name in _HOME_OF_NAME:
+        value = getattr(import_module(_HOME_OF_NAME[name]), name)
+    else:
+        raise AttributeError(f"module 'samebits' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

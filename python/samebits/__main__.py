@@ -1,0 +1,7 @@
+"""``python -m samebits`` is the command ``samebits``."""
+
+import sys
+
+from samebits.cli import main
+
+sys.exit(main())

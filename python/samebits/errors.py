@@ -1,0 +1,29 @@
+"""The errors of Samebits: one class for each thing a caller can act on."""
+
+
+class SamebitsError(Exception):
+    """Anything Samebits refuses to do. Catch this one to catch them all."""
+
+
+class CorruptStream(SamebitsError):
+    """The bytes are no stream, or a damaged one: get the file again."""
+
+
+class Truncated(CorruptStream):
+    """The bytes end too early: the file was cut, get the rest."""
+
+
+class UnsupportedVersion(SamebitsError):
+    """The stream uses something a newer Samebits may know: update."""
+
+
+class ModelMismatch(SamebitsError):
+    """The stream needs another model than the one given or installed."""
+
+
+class LimitExceeded(SamebitsError):
+    """The picture needs more pixels or memory than the caller allows: raise the limit."""
+
+
+class InvalidArgument(SamebitsError, ValueError):
+    """An argument is wrong, or a picture of a kind that Samebits does not code yet."""
