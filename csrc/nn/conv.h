@@ -6,11 +6,12 @@
 
 namespace samebits {
 
+inline constexpr int kMaxChannels = 65536;
+
 // Copies of a layer's tables in the order the vector kernels read them.
 struct PackedConv {
-  std::vector<int16_t> weight;    // dense: [O/16][k][k][I/2][16][2]; depthwise: [C/16][taps/2][16][2]
-  std::vector<int32_t> bias;      // [O rounded up to 16]
-  std::vector<int64_t> requantize;  // see nn/requantize_table.h
+  std::vector<int16_t> weight;  // see nn/pack_weights.h
+  std::vector<int32_t> bias;    // [O rounded up to 16]
 };
 
 struct ConvLayer {
