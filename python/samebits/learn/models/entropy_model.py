@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,7 @@ class EntropyModel(nn.Module):
         self.context = nn.Conv2d(channels, config.context_channels, 3, padding=1, bias=False)
         self.quality_bias = nn.Parameter(torch.zeros(config.gain_knots, config.context_channels))
         self.head = entropy_head(config)
+        self.tap: Callable[[Tensor], Tensor] | None = None
         last = self.head.layers[-1]
         nn.init.normal_(last.weight, std=0.01)  # type: ignore[arg-type]
 
@@ -84,6 +86,8 @@ class EntropyModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Mean and log2 scale of every element, from the context layer's sums."""
         hidden = F.leaky_relu(accumulator, 2.0**-self.config.leaky)
+        if self.tap is not None:
+            hidden = self.tap(hidden)
         delta, log2_scale = self.head(hidden).chunk(2, 1)
         return prediction + delta, log2_scale
 

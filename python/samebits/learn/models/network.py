@@ -95,30 +95,43 @@ class NetworkBuilder:
 
 
 class Network(nn.Module):
-    """Runs a program in floating point. Input and output: (B, C, H, W)."""
+    """Runs a program in floating point. Input and output: (B, C, H, W).
+
+    ``tap(op, value)``, if set, sees and may replace the result of every operation: calibration
+    records there, fine-tuning rounds there. ``weight_tap(op, weight)`` likewise replaces the weight
+    of a convolution before it is used.
+    """
 
     def __init__(self, ops: list[Op], layers: list[nn.Conv2d], leaky: int) -> None:
         super().__init__()
         self.ops = tuple(ops)
         self.layers = nn.ModuleList(layers)
         self.leaky = leaky
+        self.tap: Callable[[Op, Tensor], Tensor] | None = None
+        self.weight_tap: Callable[[Op, Tensor], Tensor] | None = None
         last_use = {reg: i for i, op in enumerate(ops) for reg in (op.src, op.src2) if reg >= 0}
         self.dead_after = [[r for r, last in last_use.items() if last == i] for i in range(len(ops))]
 
-    def forward(self, x: Tensor, tap: Callable[[Op, Tensor], Tensor] | None = None) -> Tensor:
-        """``tap(op, value)`` sees, and may replace, the result of every operation."""
+    def forward(self, x: Tensor) -> Tensor:
         registers = {0: x}
         for i, op in enumerate(self.ops):
             value = self._run(op, registers)
-            registers[op.dst] = value if tap is None else tap(op, value)
+            registers[op.dst] = value if self.tap is None else self.tap(op, value)
             for reg in self.dead_after[i]:
                 del registers[reg]
         return registers[self.ops[-1].dst]
 
+    def _convolve(self, op: Op, x: Tensor) -> Tensor:
+        layer = self.layers[op.layer]
+        weight = layer.weight
+        if self.weight_tap is not None:
+            weight = self.weight_tap(op, weight)
+        return F.conv2d(x, weight, layer.bias, layer.stride, layer.padding, 1, layer.groups)
+
     def _run(self, op: Op, registers: dict[int, Tensor]) -> Tensor:
         x = registers[op.src]
         if op.kind == "conv":
-            x = self.layers[op.layer](x)
+            x = self._convolve(op, x)
             return F.leaky_relu(x, 2.0**-self.leaky) if op.leaky else x
         if op.kind == "add":
             return x + registers[op.src2]

@@ -49,7 +49,7 @@ def hyper_synthesis(config: ModelConfig) -> Network:
     x = net.conv(x, config.width, leaky=True)
     x = net.shuffle(net.conv(x, 4 * config.hyper_features, leaky=True), 2)
     x = net.conv(x, config.hyper_features, kernel=3, depthwise=True)
-    net.conv(x, config.hyper_features + config.latent_channels)
+    net.conv(x, config.hyper_features + config.latent_channels, bound="latent")
     return net.build()
 
 

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from ..export.calibration import calibrate
+from ..export.rounding import round_like_integers
 from ..models import ModelConfig, PictureModel
 from ..models.schedule import diagonal_steps, group_steps, random_steps
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -30,7 +32,9 @@ class TrainOptions:
     """What ``samebits train`` is asked for.
 
     ``minutes`` is the whole training time over all resumed runs; learning rate and crop size follow
-    elapsed time / minutes, so a run always ends annealed.
+    elapsed time / minutes, so a run always ends annealed. ``start_from`` takes the weights of another
+    run's checkpoint; ``rounding`` trains through the rounding of the integer network (the exporter's
+    scales, straight-through gradients).
     """
 
     data: Path
@@ -49,6 +53,7 @@ class TrainOptions:
     validate_every_minutes: float = 4.0
     stop_after_minutes: float | None = None
     start_from: Path | None = None
+    rounding: bool = False
 
 
 class Trainer:
@@ -79,6 +84,8 @@ class Trainer:
                 self.pictures.train, count=256, size=options.crop, random=self.random
             )
             initialize_linear(self.model, crops)
+        if options.rounding:
+            self._round_like_integers(state)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.learning_rate)
@@ -103,6 +110,16 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.random = np.random.default_rng([self.options.seed, self.steps_done])
         torch.manual_seed(self.options.seed + self.steps_done)
+
+    def _round_like_integers(self, state: dict | None) -> None:
+        if state is None:
+            raise ValueError("rounding needs a trained model: give start_from or resume")
+        random = np.random.default_rng(0)
+        crops = random_crops(self.pictures.train, count=64, size=self.options.crop, random=random)
+        self.model.load_state_dict(state["ema"])
+        round_like_integers(self.model, calibrate(self.model, crops))
+        if self.options.resume and self.path.exists():
+            self.model.load_state_dict(state["model"])
 
     def _load_pictures(self) -> PictureSet:
         pictures = load_pictures(

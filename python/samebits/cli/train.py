@@ -1,0 +1,67 @@
+"""Train a model on a folder of pictures.
+
+The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses), TensorBoard
+files, and skipped.txt if some pictures could not be used. An interrupted run goes on with --resume.
+
+examples:
+  samebits train --data photos --out runs/first --minutes 60
+  samebits train --data photos --out runs/first --minutes 60 --resume
+  samebits train --data photos --out runs/tuned --start-from runs/first/last.ckpt --rounding --minutes 10
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``samebits train``."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures, searched recursively")
+    parser.add_argument("--out", type=Path, required=True, help="run folder")
+    parser.add_argument("--minutes", type=float, default=60.0, help="training time over all resumed runs")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
+    parser.add_argument("--start-from", type=Path, metavar="CKPT", help="begin with the weights of this checkpoint")
+    parser.add_argument("--rounding", action="store_true", help="fine-tune through the integer rounding")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--crop", type=int, default=128, help="crop size, a multiple of 64")
+    parser.add_argument("--learning-rate", type=float, default=7e-4)
+    parser.add_argument(
+        "--ms-ssim", type=float, default=0.0, metavar="SHARE",
+        help="share of MS-SSIM in the distortion: 0 (mean squared error) to 1",
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--limit", type=int, help="use only the first LIMIT pictures")
+    parser.add_argument(
+        "--stop-after", type=float, metavar="MINUTES", help="end this run earlier; --resume goes on"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="JSON", help="sizes of the model (samebits.learn.models.ModelConfig)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; returns the exit code."""
+    import json
+
+    from samebits.learn.models import ModelConfig
+    from samebits.learn.training.train import Trainer, TrainOptions
+
+    config = ModelConfig()
+    if arguments.config is not None:
+        config = ModelConfig.from_dict(json.loads(arguments.config.read_text()))
+    options = TrainOptions(
+        data=arguments.data, out=arguments.out, minutes=arguments.minutes, resume=arguments.resume,
+        batch=arguments.batch, crop=arguments.crop, late_crop=2 * arguments.crop,
+        learning_rate=arguments.learning_rate, ms_ssim_weight=arguments.ms_ssim,
+        seed=arguments.seed, device=arguments.device, limit=arguments.limit,
+        stop_after_minutes=arguments.stop_after, start_from=arguments.start_from,
+        rounding=arguments.rounding,
+    )
+    try:
+        path = Trainer(options, config).run()
+    except ValueError as error:
+        print(f"samebits train: {error}", file=sys.stderr)
+        return 1
+    print(f"checkpoint: {path}")
+    return 0

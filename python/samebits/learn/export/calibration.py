@@ -1,0 +1,89 @@
+"""Ranges of a float model's activations over pictures, measured at every operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..models import PictureModel
+from ..models.network import Network, Op
+from ..models.schedule import diagonal_steps, group_steps
+
+NETWORKS = ("g_a", "g_s", "h_a", "h_s", "entropy")
+
+
+def networks_of(model: PictureModel) -> dict[str, Network]:
+    """The five networks under the names they have in the weights file."""
+    return {
+        "g_a": model.g_a, "g_s": model.g_s, "h_a": model.h_a, "h_s": model.h_s,
+        "entropy": model.entropy.head,
+    }
+
+
+@dataclass
+class Ranges:
+    """Largest magnitudes seen: per network and register, of the context layer and of y, z_hat.
+
+    ``per_channel[name]`` is the largest magnitude of each output channel of a network.
+    """
+
+    registers: dict[str, dict[int, float]] = field(default_factory=dict)
+    per_channel: dict[str, Tensor] = field(default_factory=dict)
+    hidden: float = 0.0
+    z_hat: float = 0.0
+
+
+@torch.no_grad()
+def calibrate(
+    model: PictureModel, crops: Tensor, *, qualities: tuple[float, ...] = (0, 25, 50, 75, 100),
+    batch: int = 8,
+) -> Ranges:
+    """Run (N, 3, H, W) uint8 crops through ``model`` at several qualities and record ranges."""
+    ranges = Ranges()
+    networks = networks_of(model)
+    for name, network in networks.items():
+        ranges.registers[name] = {}
+        network.tap = _recorder(ranges, name, network.ops[-1].dst)
+
+    def see_hidden(value: Tensor) -> Tensor:
+        ranges.hidden = max(ranges.hidden, value.abs().max().item())
+        return value
+
+    model.entropy.tap = see_hidden
+    see_z = model.h_s.register_forward_pre_hook(
+        lambda _, args: _keep_largest(ranges, args[0].abs().max().item())
+    )
+    height, width = crops.shape[-2] // 16, crops.shape[-1] // 16
+    try:
+        for begin in range(0, len(crops), batch):
+            x = crops[begin : begin + batch].float()
+            for n, value in enumerate(qualities):
+                order = group_steps if n % 2 else diagonal_steps
+                groups = model.config.groups if n % 2 else model.config.phase_groups
+                steps = order(groups, height, width, x.device)
+                model(x, torch.full((len(x),), float(value)), steps, noise=False)
+    finally:
+        see_z.remove()
+        model.entropy.tap = None
+        for network in networks.values():
+            network.tap = None
+    return ranges
+
+
+def _keep_largest(ranges: Ranges, value: float) -> None:
+    ranges.z_hat = max(ranges.z_hat, value)
+
+
+def _recorder(ranges: Ranges, name: str, output: int):
+    def record(op: Op, value: Tensor) -> Tensor:
+        seen = ranges.registers[name]
+        seen[op.dst] = max(seen.get(op.dst, 0.0), value.abs().max().item())
+        if op.dst == output:
+            largest = value.abs().amax((0, 2, 3))
+            before = ranges.per_channel.get(name)
+            ranges.per_channel[name] = largest if before is None else torch.maximum(before, largest)
+        return value
+
+    return record
