@@ -32,24 +32,30 @@ std::vector<T> copy(const Array<T>& array) {
   return {array.data(), array.data() + array.size()};
 }
 
-CdfTables make_tables(const Array<uint16_t>& starts, const Array<int32_t>& row_begin,
-                      const Array<int32_t>& min_symbol) {
-  return {copy(starts), copy(row_begin), copy(min_symbol)};
-}
+// The tables with the cost of their entries, which takes longer to make than a small array to code.
+struct CodingTables {
+  CodingTables(const Array<uint16_t>& starts, const Array<int32_t>& row_begin,
+               const Array<int32_t>& min_symbol)
+      : cdf(copy(starts), copy(row_begin), copy(min_symbol)), cost(cdf) {}
+  CodingTables(const CodingTables&) = delete;  // cost refers to cdf
+
+  CdfTables cdf;
+  CostTable cost;
+};
 
 // lanes = 0: as many as suit the estimated size.
 py::bytes range_encode(const Array<int32_t>& symbols, const Array<uint8_t>& rows,
-                       const CdfTables& tables, int lanes) {
+                       const CodingTables& tables, int lanes) {
   const auto symbol_view = view(symbols);
   const auto row_view = view(rows);
   std::vector<uint8_t> payload;
   {
     py::gil_scoped_release release;
     if (lanes == 0) {
-      const uint64_t bits_q16 = CostTable(tables).sum_q16(symbol_view, row_view);
+      const uint64_t bits_q16 = tables.cost.sum_q16(symbol_view, row_view);
       lanes = lanes_for_bytes(static_cast<size_t>(bits_q16 >> 19));
     }
-    RangeEncoder encoder(tables, lanes);
+    RangeEncoder encoder(tables.cdf, lanes);
     encoder.encode(symbol_view, row_view);
     payload = encoder.finish();
   }
@@ -57,7 +63,7 @@ py::bytes range_encode(const Array<int32_t>& symbols, const Array<uint8_t>& rows
 }
 
 Array<int32_t> range_decode(const py::buffer& stream, const Array<uint8_t>& rows,
-                            const CdfTables& tables) {
+                            const CodingTables& tables) {
   const py::buffer_info info = stream.request();
   if (info.ndim != 1 || info.itemsize != 1 || (info.size > 1 && info.strides[0] != 1)) {
     fail(ErrorKind::invalid_argument, "the stream must be contiguous bytes");
@@ -69,7 +75,7 @@ Array<int32_t> range_decode(const py::buffer& stream, const Array<uint8_t>& rows
   const std::span<int32_t> out(symbols.mutable_data(), static_cast<size_t>(symbols.size()));
   {
     py::gil_scoped_release release;
-    RangeDecoder decoder(tables, payload);
+    RangeDecoder decoder(tables.cdf, payload);
     decoder.decode(row_view, out);
     decoder.finish();
   }
@@ -77,20 +83,20 @@ Array<int32_t> range_decode(const py::buffer& stream, const Array<uint8_t>& rows
 }
 
 uint64_t coding_cost_q16(const Array<int32_t>& symbols, const Array<uint8_t>& rows,
-                         const CdfTables& tables) {
+                         const CodingTables& tables) {
   const auto symbol_view = view(symbols);
   const auto row_view = view(rows);
   py::gil_scoped_release release;
-  return CostTable(tables).sum_q16(symbol_view, row_view);
+  return tables.cost.sum_q16(symbol_view, row_view);
 }
 
 }  // namespace
 
 void bind_entropy(py::module_& m) {
-  py::class_<CdfTables>(m, "CdfTables")
-      .def(py::init(&make_tables), py::arg("starts").noconvert(), py::arg("row_begin").noconvert(),
-           py::arg("min_symbol").noconvert())
-      .def_property_readonly("rows", &CdfTables::rows);
+  py::class_<CodingTables>(m, "CdfTables")
+      .def(py::init<const Array<uint16_t>&, const Array<int32_t>&, const Array<int32_t>&>(),
+           py::arg("starts").noconvert(), py::arg("row_begin").noconvert(),
+           py::arg("min_symbol").noconvert());
   m.def("range_encode", &range_encode, py::arg("symbols").noconvert(), py::arg("rows").noconvert(),
         py::arg("tables"), py::kw_only(), py::arg("lanes"));
   m.def("range_decode", &range_decode, py::arg("stream"), py::arg("rows").noconvert(),
