@@ -1,0 +1,65 @@
+// The first layer of the entropy model as running sums (requirement X3).
+//
+// A full pass would convolve [proxy_q | 256 * mask | features] before every step. The sums of a
+// convolution are integers, so it does not matter when a term is added: the full pass is done once,
+// with the mask all 0, and a step then adds only what its own elements change, to the nine
+// neighbours of each position. The bits cannot differ; tests compare with full passes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/fixed_point.h"
+#include "codec/model.h"
+#include "nn/conv.h"
+#include "nn/tensor.h"
+
+namespace samebits {
+
+// What the context layer reads of a proxy value.
+constexpr int16_t proxy_q(int16_t proxy, int proxy_shift) {
+  return static_cast<int16_t>(
+      clamp<int64_t>(round_shift(proxy, proxy_shift), -kMaxProxy, kMaxProxy));
+}
+
+// Largest accumulator of the context layer over all qualities (arithmetic.md 6).
+int64_t context_bound(const Model& model);
+
+class ContextSums {
+ public:
+  // The full pass: `prediction` is the proxy before the first step, [h][w][M]; `features` [h][w][F].
+  // Keeps a reference to `model`.
+  ContextSums(const Model& model, int quality, const Tensor<int16_t>& prediction,
+              const Tensor<int16_t>& features);
+
+  // The elements of `rect` have become known: proxy_q has changed by `changes` ([position][channel]
+  // in coding order), the mask from 0 to 1. |change| <= 2 * kMaxProxy fits int16.
+  void add_known(const Rect& rect, std::span<const int16_t> changes);
+
+  // Activations of the layer at positions [begin, end) of `positions`, into out [..][C1].
+  void activations(const MaskedPositions& positions, int64_t begin, int64_t end,
+                   int16_t* out) const;
+
+  // Accumulators [h][w][C1], without the bias of the quality.
+  const Tensor<int32_t>& sums() const { return sums_; }
+
+ private:
+  // What known elements of a channel range add to the neighbours: for kernel row ky, a 1 x 1 layer
+  // from the range to [kx][C1]. The mask's part is the same for every position: it is the bias.
+  struct RangeLayers {
+    int begin, end;
+    ConvLayer row[3];
+  };
+
+  const RangeLayers& layers_of(const Rect& rect);
+  void add_row(const RangeLayers& layers, const MaskedPositions& positions,
+               std::span<const int16_t> changes, int row, int ky, std::vector<int32_t>& buffer);
+
+  const Model& model_;
+  const int32_t* bias_;
+  Tensor<int32_t> sums_;
+  std::vector<RangeLayers> ranges_;
+};
+
+}  // namespace samebits

@@ -1,0 +1,125 @@
+#include "codec/decode_picture.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/crc32.h"
+#include "base/error.h"
+#include "codec/entropy_model.h"
+#include "codec/hyper_latents.h"
+#include "codec/latent_values.h"
+#include "codec/working_set.h"
+#include "entropy/range_coder.h"
+
+namespace samebits {
+namespace {
+
+class StepDecoder : public StepCoder {
+ public:
+  explicit StepDecoder(RangeDecoder& decoder) : decoder_(decoder) {}
+
+  void code(const Step&, const StepParameters& parameters, std::span<int32_t> symbols) override {
+    decoder_.decode(parameters.row, symbols);
+    for (int32_t symbol : symbols) {
+      if (symbol >= -kMaxSymbol && symbol <= kMaxSymbol) continue;
+      fail(ErrorKind::corrupt_stream, "a latent symbol is " + std::to_string(symbol) +
+                                          ", no encoder writes more than 1048576; damaged stream?");
+    }
+  }
+
+ private:
+  RangeDecoder& decoder_;
+};
+
+std::string hex(const std::array<uint8_t, 3>& id) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (uint8_t byte : id) text += {digits[byte >> 4], digits[byte & 15]};
+  return text;
+}
+
+void check_model(const Header& header, const Model& model) {
+  if (header.model_id == model.id()) return;
+  fail(ErrorKind::model_mismatch, "the stream was made with model " + hex(header.model_id) +
+                                      ", this is model " + hex(model.id()) +
+                                      "; decode it with the weights file it was made with");
+}
+
+void check_memory(const Model& model, const Header& header, const LatentSizes& sizes,
+                  const Schedule& schedule, const Limits& limits) {
+  const int64_t pixels = int64_t{header.width} * header.height * (header.grey ? 1 : 3);
+  const int64_t needed =
+      std::max({hyper_bytes(model, sizes), step_loop_bytes(model, sizes, schedule),
+                latent_bytes(model, sizes) + pixels});
+  check_bytes(needed, limits, "decoding this picture");
+}
+
+Tensor<int16_t> decode_hyper(const Model& model, int quality, const LatentSizes& sizes,
+                             RangeDecoder& decoder) {
+  const std::vector<uint8_t> rows = hyper_rows(model, quality, sizes);
+  std::vector<int32_t> symbols(rows.size());
+  decoder.decode(rows, symbols);
+  return dequantize_hyper(model, quality, symbols, sizes);
+}
+
+void check_crc(const Tensor<int16_t>& y_hat, uint32_t expected) {
+  if (latent_crc(y_hat) == expected) return;
+  fail(ErrorKind::corrupt_stream,
+       "the decoded latents do not have the checksum that the stream gives, though its own "
+       "checksum is right: the encoder or this decoder computes wrongly, please report it");
+}
+
+}  // namespace
+
+uint32_t latent_crc(const Tensor<int16_t>& y_hat) {
+  std::vector<uint8_t> row(static_cast<size_t>(y_hat.width) * y_hat.channels * 2);
+  uint32_t crc = 0;
+  for (int i = 0; i < y_hat.height; ++i) {
+    const int16_t* values = y_hat.at(i, 0);
+    for (size_t n = 0; n < row.size(); n += 2) {
+      const uint16_t value = static_cast<uint16_t>(values[n / 2]);
+      row[n] = static_cast<uint8_t>(value);
+      row[n + 1] = static_cast<uint8_t>(value >> 8);
+    }
+    crc = crc32(row, crc);
+  }
+  return crc;
+}
+
+DecodedLatents decode_latents(std::span<const uint8_t> stream, const Model& model,
+                              const Limits& limits) {
+  ParsedStream parsed = parse_stream(stream);
+  const Header& header = parsed.header;
+  check_pixels(header.width, header.height, limits);
+  check_model(header, model);
+  const Schedule schedule =
+      make_schedule(header.schedule, model.groups, ErrorKind::corrupt_stream);
+  const LatentSizes sizes = latent_sizes(header.height, header.width);
+  check_memory(model, header, sizes, schedule, limits);
+
+  RangeDecoder decoder(model.cdf, parsed.payload);
+  const Tensor<int16_t> z_hat = decode_hyper(model, header.quality, sizes, decoder);
+  StepDecoder steps(decoder);
+  Tensor<int16_t> y_hat = code_latents(model, header.quality, schedule,
+                                       synthesize_hyper(model, z_hat, sizes), steps);
+  decoder.finish();
+  check_crc(y_hat, header.latent_crc);
+  return {std::move(y_hat), header, std::move(parsed.chunks), static_cast<int>(schedule.size()),
+          decoder.lanes()};
+}
+
+DecodeResult decode_picture(std::span<const uint8_t> stream, const Model& model,
+                            const Limits& limits) {
+  DecodedLatents latents = decode_latents(stream, model, limits);
+  const Header& header = latents.header;
+  const int width = static_cast<int>(header.width), height = static_cast<int>(header.height);
+  const int channels = header.grey ? 1 : 3;
+  const int64_t held = static_cast<int64_t>(latents.y_hat.data.size()) * 2 +
+                       int64_t{width} * height * channels;
+  Picture picture =
+      synthesize(model, latents.y_hat, width, height, channels, limits.max_bytes - held);
+  return {std::move(picture), header, std::move(latents.chunks), latents.steps, latents.lanes};
+}
+
+}  // namespace samebits

@@ -1,0 +1,43 @@
+// From a stream to a picture. The steps are those of architecture and data path: container,
+// hyper-latents, step loop, synthesis. Integers only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bitstream/container.h"
+#include "codec/limits.h"
+#include "codec/model.h"
+#include "codec/transforms.h"
+
+namespace samebits {
+
+struct DecodedLatents {
+  Tensor<int16_t> y_hat;  // [ceil(H/16)][ceil(W/16)][M]
+  Header header;
+  std::vector<Chunk> chunks;
+  int steps = 0;
+  int lanes = 0;
+};
+
+struct DecodeResult {
+  Picture picture;  // 3 channels, or 1 if the stream says grey
+  Header header;
+  std::vector<Chunk> chunks;
+  int steps = 0;
+  int lanes = 0;
+};
+
+// CRC-32 of the latents as little-endian int16 in HWC order (arithmetic.md 4).
+uint32_t latent_crc(const Tensor<int16_t>& y_hat);
+
+// Everything up to the synthesis, the latents' checksum included.
+DecodedLatents decode_latents(std::span<const uint8_t> stream, const Model& model,
+                              const Limits& limits);
+
+// Any bytes end in a picture or in an Error.
+DecodeResult decode_picture(std::span<const uint8_t> stream, const Model& model,
+                            const Limits& limits);
+
+}  // namespace samebits

@@ -1,0 +1,129 @@
+#include "codec/encode_picture.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "codec/decode_picture.h"
+#include "codec/hyper_latents.h"
+#include "codec/working_set.h"
+#include "entropy/cost.h"
+#include "entropy/range_coder.h"
+
+namespace samebits {
+namespace {
+
+constexpr int kMaxDeadzone = 256;
+
+void check_range(const char* name, int64_t value, int64_t lo, int64_t hi) {
+  if (value >= lo && value <= hi) return;
+  fail(ErrorKind::invalid_argument, std::string(name) + " is " + std::to_string(value) +
+                                        ", must be " + std::to_string(lo) + " to " +
+                                        std::to_string(hi));
+}
+
+void check_arguments(const PictureView& picture, const EncodeOptions& options) {
+  check_range("width", picture.width, 1, kMaxSide);
+  check_range("height", picture.height, 1, kMaxSide);
+  check_range("quality", options.quality, 0, kMaxQuality);
+  check_range("deadzone_q8", options.deadzone_q8, 0, kMaxDeadzone);
+}
+
+void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
+                  const Limits& limits) {
+  const int64_t y = latent_bytes(model, sizes);
+  const int64_t elements = y / int64_t{sizeof(int16_t)};
+  const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
+  const int64_t hyper_analysis = model.hyper_analysis.working_set_bytes(
+      sizes.hyper_height * kHyperStride, sizes.hyper_width * kHyperStride);
+  // The coder's words and their places are at most 6 bytes for 16 bits, and an element seldom has
+  // more than 8 bits.
+  const int64_t coder = elements * 3;
+  const int64_t needed = std::max({y + hyper_analysis, y + hyper_bytes(model, sizes),
+                                   y + step_loop_bytes(model, sizes, schedule) + batches,
+                                   2 * y + batches + coder});
+  check_bytes(needed, limits, "encoding this picture");
+}
+
+uint64_t bits_q16(const CostTable& costs, const std::vector<Batch>& batches) {
+  uint64_t bits = 0;
+  for (const Batch& batch : batches) bits += costs.sum_q16(batch.symbols, batch.rows);
+  return bits;
+}
+
+Header make_header(const PictureView& picture, const Model& model, const EncodeOptions& options,
+                   uint32_t crc) {
+  Header header;
+  header.grey = options.grey;
+  header.model_id = model.id();
+  header.quality = options.quality;
+  header.schedule = options.schedule;
+  header.width = static_cast<uint32_t>(picture.width);
+  header.height = static_cast<uint32_t>(picture.height);
+  header.latent_crc = crc;
+  return header;
+}
+
+}  // namespace
+
+void StepQuantizer::code(const Step& step, const StepParameters& parameters,
+                         std::span<int32_t> symbols) {
+  const int32_t* gain = model_.gain.row(quality_);
+  int64_t first = 0;
+  for (const Rect& rect : step) {
+    const MaskedPositions positions(y_.height, y_.width, rect.phase_mask);
+    const int channels = rect.channels();
+    parallel_for(positions.count(), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n) {
+        const Position p = positions.at(n);
+        for (int c = 0; c < channels; ++c) {
+          const int64_t i = first + n * channels + c;
+          const int channel = rect.channel_begin + c;
+          symbols[i] = quantize(y_.at(p.row, p.column)[channel] - parameters.mean[i], gain[channel],
+                                deadzone_q8_, kMaxSymbol);
+        }
+      }
+    });
+    first += positions.count() * channels;
+  }
+  batches_.push_back({{symbols.begin(), symbols.end()}, parameters.row});
+}
+
+EncodeResult encode_picture(const PictureView& picture, const Model& model,
+                            const EncodeOptions& options, const Limits& limits) {
+  check_arguments(picture, options);
+  check_pixels(picture.width, picture.height, limits);
+  const int quality = options.quality;
+  const Schedule schedule =
+      make_schedule(options.schedule, model.groups, ErrorKind::invalid_argument);
+  const LatentSizes sizes = latent_sizes(picture.height, picture.width);
+  check_memory(model, sizes, schedule, limits);
+
+  const Tensor<int16_t> y =
+      analyze(model, picture, sizes, limits.max_bytes - latent_bytes(model, sizes));
+  Batch z{hyper_symbols(model, quality, y, sizes), hyper_rows(model, quality, sizes)};
+  const Tensor<int16_t> z_hat = dequantize_hyper(model, quality, z.symbols, sizes);
+  StepQuantizer quantizer(model, quality, options.deadzone_q8, y);
+  const Tensor<int16_t> y_hat = code_latents(model, quality, schedule,
+                                             synthesize_hyper(model, z_hat, sizes), quantizer);
+  const std::vector<Batch> steps = quantizer.take_batches();
+
+  EncodeResult result;
+  const CostTable costs(model.cdf);
+  result.z_bits_q16 = costs.sum_q16(z.symbols, z.rows);
+  result.y_bits_q16 = bits_q16(costs, steps);
+  result.steps = static_cast<int>(schedule.size());
+  result.lanes = lanes_for_bytes((result.z_bits_q16 + result.y_bits_q16) >> (16 + 3));
+  RangeEncoder encoder(model.cdf, result.lanes);
+  encoder.encode(z.symbols, z.rows);
+  for (const Batch& step : steps) encoder.encode(step.symbols, step.rows);
+  const std::vector<uint8_t> payload = encoder.finish();
+  result.payload_bytes = payload.size();
+  const Header header = make_header(picture, model, options, latent_crc(y_hat));
+  result.stream = write_stream(header, options.chunks, payload);
+  return result;
+}
+
+}  // namespace samebits

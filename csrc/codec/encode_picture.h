@@ -1,0 +1,64 @@
+// From a picture to a stream: analysis, hyper-latents, step loop, range coder, container. The
+// mirror of decode_picture, integers only as well, so that encoding is reproducible too.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "bitstream/container.h"
+#include "codec/entropy_model.h"
+#include "codec/latent_values.h"
+#include "codec/limits.h"
+#include "codec/model.h"
+#include "codec/transforms.h"
+
+namespace samebits {
+
+struct EncodeOptions {
+  int quality = 50;
+  ScheduleSpec schedule;
+  bool grey = false;  // the decoder shall return one channel; the caller passes three equal ones
+  std::vector<Chunk> chunks;
+  // Rounding offset of the latents in 1/256: 128 rounds plainly, less widens the zone of zero.
+  int deadzone_q8 = kPlainRounding;
+};
+
+struct EncodeResult {
+  std::vector<uint8_t> stream;
+  uint64_t y_bits_q16 = 0;  // what the entropy model says the symbols cost, in 1/65536 bit
+  uint64_t z_bits_q16 = 0;
+  size_t payload_bytes = 0;
+  int steps = 0;
+  int lanes = 0;
+};
+
+// Symbols that are coded together, with their CDF rows.
+struct Batch {
+  std::vector<int32_t> symbols;
+  std::vector<uint8_t> rows;
+};
+
+// The encoder's part of the step loop: quantizes y and keeps the symbols of every step.
+class StepQuantizer : public StepCoder {
+ public:
+  // Keeps references to `model` and `y`.
+  StepQuantizer(const Model& model, int quality, int deadzone_q8, const Tensor<int16_t>& y)
+      : model_(model), quality_(quality), deadzone_q8_(deadzone_q8), y_(y) {}
+
+  void code(const Step& step, const StepParameters& parameters,
+            std::span<int32_t> symbols) override;
+
+  std::vector<Batch> take_batches() { return std::move(batches_); }
+
+ private:
+  const Model& model_;
+  int quality_;
+  int deadzone_q8_;
+  const Tensor<int16_t>& y_;
+  std::vector<Batch> batches_;
+};
+
+EncodeResult encode_picture(const PictureView& picture, const Model& model,
+                            const EncodeOptions& options, const Limits& limits);
+
+}  // namespace samebits

@@ -1,0 +1,90 @@
+// The mask-and-proxy entropy model and its one step loop (requirements E1, E2; arithmetic.md 4).
+// Encoder and decoder run the same loop; they differ only in the StepCoder they pass.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codec/context_sums.h"
+#include "codec/model.h"
+#include "codec/schedule.h"
+#include "nn/conv.h"
+#include "nn/tensor.h"
+
+namespace samebits {
+
+// What the hyper-latents say about the latents, cropped to their size.
+struct HyperInformation {
+  Tensor<int16_t> features;    // [h][w][F]
+  Tensor<int16_t> prediction;  // [h][w][M]
+};
+
+// Distribution parameters of the elements of a step, in coding order.
+struct StepParameters {
+  std::vector<int16_t> mean;
+  std::vector<uint8_t> row;  // of the CDF tables
+};
+
+// The part of the loop in which encoder and decoder differ.
+class StepCoder {
+ public:
+  virtual ~StepCoder() = default;
+  // Finds (encoder) or decodes (decoder) the symbols of a step, in coding order.
+  virtual void code(const Step& step, const StepParameters& parameters,
+                    std::span<int32_t> symbols) = 0;
+};
+
+class EntropyModel {
+ public:
+  // Keeps a reference to `model`.
+  EntropyModel(const Model& model, int quality, HyperInformation hyper);
+
+  // The network at the elements of a step, from the state before the step.
+  StepParameters parameters(const Step& step);
+
+  // The true values of a step are known: new proxy, new mask, and new sums unless this was the last
+  // step and nobody will read them.
+  enum class StepIs { followed, last };
+  void update(const Step& step, const StepParameters& parameters, std::span<const int32_t> symbols,
+              StepIs step_is);
+
+  int64_t elements(const Step& step) const;
+
+  const Tensor<int16_t>& proxy() const { return proxy_; }
+  // 1 where the true value is known. Steps are periodic in space, so one value for each phase and
+  // channel is the whole mask.
+  bool known(int phase, int channel) const { return mask_[phase][channel] != 0; }
+  const ContextSums& context() const { return context_; }
+  Tensor<int16_t> take_proxy() { return std::move(proxy_); }
+
+ private:
+  // The last layer of the network for a channel range only.
+  struct RangeLayers {
+    int begin, end;
+    ConvLayer delta, log_scale;
+  };
+
+  MaskedPositions positions(const Rect& rect) const {
+    return MaskedPositions(proxy_.height, proxy_.width, rect.phase_mask);
+  }
+  const RangeLayers& layers_of(const Rect& rect);
+  void rect_parameters(const Rect& rect, int16_t* mean, uint8_t* row);
+  void block_parameters(const Rect& rect, const RangeLayers& layers, int64_t begin, int64_t end,
+                        int16_t* mean, uint8_t* row) const;
+  std::vector<int16_t> update_proxy(const Rect& rect, const int16_t* mean, const int32_t* symbols);
+  void update_mask(const Rect& rect);
+
+  const Model& model_;
+  int quality_;
+  Tensor<int16_t> proxy_;
+  std::vector<uint8_t> mask_[kPhases];
+  ContextSums context_;
+  std::vector<RangeLayers> ranges_;
+};
+
+// The step loop. Returns y_hat.
+Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& schedule,
+                             HyperInformation hyper, StepCoder& coder);
+
+}  // namespace samebits

@@ -1,0 +1,27 @@
+// How much memory a picture needs, known from its sizes alone. Checked before memory is taken.
+#pragma once
+
+#include <cstdint>
+
+#include "codec/hyper_latents.h"
+#include "codec/limits.h"
+#include "codec/model.h"
+
+namespace samebits {
+
+// Error(limit_exceeded), with both numbers, if the picture has too many pixels.
+void check_pixels(uint32_t width, uint32_t height, const Limits& limits);
+
+// Bytes the entropy model holds at most: state, sums, and the arrays of the largest step.
+int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule);
+
+// Bytes of y_hat.
+int64_t latent_bytes(const Model& model, const LatentSizes& sizes);
+
+// Bytes of hyper-latents and their synthesis.
+int64_t hyper_bytes(const Model& model, const LatentSizes& sizes);
+
+// Error(limit_exceeded), with both numbers, if needed > limits.max_bytes.
+void check_bytes(int64_t needed, const Limits& limits, const char* what);
+
+}  // namespace samebits

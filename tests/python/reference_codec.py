@@ -1,0 +1,406 @@
+"""A slow decoder written from docs/bitstream.md and docs/arithmetic.md alone, in plain numpy.
+
+It shares no code with the package. If it decodes what the package encodes, to the same latents and
+the same pixels, then the two documents are complete. Everything is int64 arrays and Python integers;
+sums are checked against 32 bits where the document promises that they fit. It does not try to be
+robust: damaged streams end in some exception.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+PHASE_ORDER = (0, 3, 1, 2)
+
+
+# Arithmetic, section 1
+
+
+def round_shift(value, shift):
+    """Rounded arithmetic shift; `value` and `shift` may be arrays."""
+    shift = np.asarray(shift, np.int64)
+    half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
+    return (np.asarray(value, np.int64) + half) >> shift
+
+
+def clamp16(value):
+    return np.clip(value, -32767, 32767)
+
+
+def fits_int32(value):
+    assert np.abs(value).max(initial=0) < 2**31, "section 6 promises 32 bits"
+    return value
+
+
+# The weights file: safetensors
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors of a weights file as int64 arrays, and its SHA-256."""
+
+    tensors: dict[str, np.ndarray]
+    sha256: bytes
+
+    @staticmethod
+    def parse(data: bytes) -> Weights:
+        types = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        body = data[8 + length :]
+        tensors = {}
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = entry["data_offsets"]
+            array = np.frombuffer(body[begin:end], types[entry["dtype"]])
+            tensors[name] = array.reshape(entry["shape"]).astype(np.int64)
+        return Weights(tensors, hashlib.sha256(data).digest())
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.tensors[name]
+
+
+# Arithmetic, section 2: layers and networks
+
+
+def conv_sum(x, weight, bias, *, stride=1, depthwise=False):
+    """Accumulators of a convolution: x [H][W][I], weight [O][k][k][I] → [H'][W'][O]."""
+    kernel = weight.shape[1]
+    pad = (kernel - 1) // 2
+    height, width = -(-x.shape[0] // stride), -(-x.shape[1] // stride)
+    padded = np.pad(x, ((pad, pad + stride), (pad, pad + stride), (0, 0)))
+    acc = np.zeros((height, width, weight.shape[0]), np.int64) + bias
+    for ky in range(kernel):
+        for kx in range(kernel):
+            taps = padded[ky : ky + height * stride : stride, kx : kx + width * stride : stride]
+            tap_weight = weight[:, ky, kx, :]
+            acc += taps * tap_weight[:, 0] if depthwise else taps @ tap_weight.T
+    return fits_int32(acc)
+
+
+def requantize(acc, multiplier, shift, leaky, limits):
+    value = round_shift(acc * multiplier, shift)
+    if leaky >= 0:
+        value = np.maximum(value, value >> leaky)
+    return np.clip(value, limits[0], limits[1])
+
+
+def unshuffle(x, r):
+    height, width, channels = x.shape
+    split = x.reshape(height // r, r, width // r, r, channels)
+    return split.transpose(0, 2, 4, 1, 3).reshape(height // r, width // r, channels * r * r)
+
+
+def shuffle(x, r):
+    height, width, channels = x.shape
+    split = x.reshape(height, width, channels // (r * r), r, r)
+    return split.transpose(0, 3, 1, 4, 2).reshape(height * r, width * r, channels // (r * r))
+
+
+def run_conv(weights, layer, x, a1, leaky, depthwise):
+    part = {
+        key: weights[f"{layer}.{key}"] for key in ("weight", "bias", "multiplier", "shift", "clamp")
+    }
+    assert part["weight"].shape[1] == a1 // 16
+    acc = conv_sum(x, part["weight"], part["bias"], stride=a1 % 16, depthwise=depthwise == 1)
+    return requantize(acc, part["multiplier"], part["shift"], leaky, part["clamp"])
+
+
+def run_network(weights: Weights, name: str, x):
+    """Run the program of network `name` on x [H][W][C]."""
+    registers = {0: np.asarray(x, np.int64)}
+    dst = 0
+    for row in weights[f"{name}.program"]:
+        opcode, dst, src, src2, a0, a1, a2, a3 = (int(v) for v in row)
+        value = registers[src]
+        if opcode == 1:
+            registers[dst] = run_conv(weights, f"{name}.{a0}", value, a1, a2, a3)
+        elif opcode == 2:
+            registers[dst] = np.clip(value + registers[src2], a0, a1)
+        elif opcode == 3:
+            registers[dst] = unshuffle(value, a0)
+        elif opcode == 4:
+            registers[dst] = shuffle(value, a0)
+        elif opcode == 5:
+            registers[dst] = np.clip(value, a0, a1)
+        elif opcode == 6:
+            registers[dst] = weights[f"{name}.{a0}.lut"][np.clip(value, -(2**15), 2**15 - 1) + 2**15]
+        else:
+            raise ValueError(f"opcode {opcode}")
+    return registers[dst]
+
+
+# Bitstream, sections 1 to 3
+
+
+class Bytes:
+    """A cursor over bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def take(self, count: int) -> bytes:
+        part = self.data[self.position : self.position + count]
+        assert len(part) == count, "the stream is cut"
+        self.position += count
+        return part
+
+    def number(self, count: int) -> int:
+        return int.from_bytes(self.take(count), "little")
+
+    def varint(self) -> int:
+        value = 0
+        for index in range(5):
+            byte = self.number(1)
+            value |= (byte & 127) << (7 * index)
+            if byte < 128:
+                assert byte or not index, "superfluous byte"
+                return value
+        raise ValueError("varint too long")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The fields of a file."""
+
+    grey: bool
+    model_id: bytes
+    quality: int
+    mode: int
+    phases: int
+    groups: tuple[int, ...]
+    width: int
+    height: int
+    latent_crc: int
+    chunks: dict[int, bytes]
+    payload: bytes
+
+
+def parse_stream(data: bytes) -> Stream:
+    assert data[:2] == b"\xf5\x53"
+    assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
+    reader = Bytes(data[:-4])
+    reader.take(2)
+    version_flags = reader.number(1)
+    assert version_flags & 0xCF == 0, "version 0, reserved bits 0"
+    model_id = reader.take(3)
+    quality = reader.number(1)
+    schedule = reader.number(1)
+    groups = [reader.varint() for _ in range(reader.varint())] if schedule & 32 else []
+    width, height = reader.varint() + 1, reader.varint() + 1
+    latent_crc = reader.number(4)
+    chunks = {}
+    if version_flags & 32:
+        for _ in range(reader.varint()):
+            kind = reader.number(1)
+            chunks[kind] = reader.take(reader.varint())
+    return Stream(
+        grey=bool(version_flags & 16),
+        model_id=model_id,
+        quality=quality,
+        mode=schedule & 7,
+        phases=schedule >> 3 & 3,
+        groups=tuple(groups),
+        width=width,
+        height=height,
+        latent_crc=latent_crc,
+        chunks=chunks,
+        payload=reader.take(len(data) - 4 - reader.position),
+    )
+
+
+def make_steps(stream: Stream, weights: Weights) -> list[list[tuple[int, int, int]]]:
+    """Steps as lists of (channel begin, channel end, phase mask)."""
+    latents = int(weights["config"][1])
+    if stream.mode == 0:
+        return [[(0, latents, 15)]]
+    assert stream.mode == 2
+    default = weights["phase_groups" if stream.phases == 3 else "groups"]
+    sizes = stream.groups or tuple(int(size) for size in default)
+    ends = [int(end) for end in np.cumsum(sizes)]
+    ranges = list(zip([0, *ends[:-1]], ends, strict=True))
+    if stream.phases == 0:
+        return [[(begin, end, 15)] for begin, end in ranges]
+    if stream.phases == 2:
+        return [[(b, e, 1 << phase)] for phase in PHASE_ORDER for b, e in ranges]
+    assert stream.phases == 3
+    return [
+        [(b, e, 1 << PHASE_ORDER[(step + g) % 4]) for g, (b, e) in enumerate(ranges)]
+        for step in range(4)
+    ]
+
+
+# Arithmetic, section 5: range decoder
+
+
+class RangeDecoder:
+    """All lanes over one stream of words; batches of symbols."""
+
+    def __init__(self, weights: Weights, payload: bytes) -> None:
+        starts, begin = weights["cdf.starts"], weights["cdf.row_begin"]
+        self.rows = [
+            [int(v) for v in starts[begin[r] : begin[r + 1]]] + [65536] for r in range(len(begin) - 1)
+        ]
+        self.min_symbol = [int(v) for v in weights["cdf.min_symbol"]]
+        reader = Bytes(payload)
+        first = reader.varint()
+        self.lanes = 1 << (first & 7)
+        self.escapes = Bytes(reader.take(first >> 3))
+        words = payload[reader.position :]
+        assert len(words) % 2 == 0
+        self.words = np.frombuffer(words, "<u2").tolist()
+        self.next_word = 0
+        self.range = [2**32 - 1] * self.lanes
+        self.code = []
+        for _ in range(self.lanes):
+            high = self.word()
+            self.code.append(high * 65536 + self.word())
+
+    def word(self) -> int:
+        index = self.next_word
+        self.next_word += 1
+        assert index < len(self.words) + 2 * self.lanes
+        return self.words[index] if index < len(self.words) else 0
+
+    def entry(self, lane: int, row: list[int]) -> int:
+        full, code = self.range[lane], self.code[lane]
+        target = ((code + 1) * 65536 - 1) // full
+        assert target < 65536
+        s = max(i for i in range(len(row) - 1) if row[i] <= target)
+        low, high = full * row[s] >> 16, full * row[s + 1] >> 16
+        code, full = code - low, high - low
+        if full < 65536:
+            code, full = code * 65536 + self.word(), full * 65536
+        self.range[lane], self.code[lane] = full, code
+        return s
+
+    def decode(self, rows) -> np.ndarray:
+        """One batch: the CDF row of every symbol → the symbols."""
+        symbols = np.zeros(len(rows), np.int64)
+        for i, r in enumerate(rows):
+            row, low = self.rows[r], self.min_symbol[r]
+            s = self.entry(i % self.lanes, row)
+            if s < len(row) - 2:
+                symbols[i] = low + s
+                continue
+            high = low + len(row) - 3
+            u = self.escapes.varint()
+            symbols[i] = low - 1 - u // 2 if u % 2 else high + 1 + u // 2
+        return symbols
+
+    def finish(self) -> None:
+        assert self.entry(0, [0, 256, 65536]) == 0, "end mark"
+        assert self.next_word >= len(self.words), "words left over"
+        assert self.escapes.position == len(self.escapes.data), "escapes left over"
+
+
+# Arithmetic, sections 3 and 4
+
+
+def decode_hyper(weights, quality, shape, decoder):
+    """Decode the hyper-latents; `shape` is (height, width) of y → z_hat."""
+    height, width = -(-shape[0] // 4), -(-shape[1] // 4)
+    rows = np.tile(weights["z_row"][quality], height * width)
+    k = decoder.decode(rows).reshape(height, width, -1)
+    assert np.abs(k).max() <= 2**14
+    return clamp16(round_shift(k * weights["z_inverse_gain"][quality], 8))
+
+
+def step_parameters(weights, quality, state):
+    """Mean correction and log-scale of every element from (proxy, mask, features)."""
+    proxy, mask, features = state
+    proxy_q = np.clip(round_shift(proxy, weights["config"][5]), -8191, 8191)
+    inputs = np.concatenate([proxy_q, 256 * mask, features], -1)
+    acc = conv_sum(inputs, weights["context.weight"], weights["context.bias"][quality])
+    hidden = requantize(
+        acc,
+        weights["context.multiplier"],
+        weights["context.shift"],
+        int(weights["context.leaky"][0]),
+        weights["context.clamp"],
+    )
+    out = run_network(weights, "entropy", hidden)
+    latents = proxy.shape[-1]
+    return out[..., :latents], out[..., latents:]
+
+
+def rectangle_index(shape, rectangle):
+    """Indices (i, j, c) of a rectangle's elements in coding order."""
+    begin, end, phase_mask = rectangle
+    i, j = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
+    inside = (phase_mask >> (2 * (i % 2) + j % 2)) & 1 == 1
+    i, j = i[inside], j[inside]
+    count = end - begin
+    c = np.tile(np.arange(begin, end), len(i))
+    return np.repeat(i, count), np.repeat(j, count), c
+
+
+def decode_latents(weights, stream, decoder):
+    """The step loop: y_hat [h][w][M]."""
+    quality = stream.quality
+    shape = -(-stream.height // 16), -(-stream.width // 16)
+    hyper = run_network(weights, "h_s", decode_hyper(weights, quality, shape, decoder))
+    hyper = hyper[: shape[0], : shape[1]]
+    features_count = int(weights["config"][3])
+    features, prediction = hyper[..., :features_count], hyper[..., features_count:]
+    proxy, mask = prediction.copy(), np.zeros_like(prediction)
+    scale_rows = int(weights["config"][7])
+    for step in make_steps(stream, weights):
+        delta, log_scale = step_parameters(weights, quality, (proxy, mask, features))
+        parts = [rectangle_index(shape, rectangle) for rectangle in step]
+        index = tuple(np.concatenate(axis) for axis in zip(*parts, strict=True))
+        channel = index[2]
+        mean = clamp16(prediction[index] + delta[index])
+        row = (log_scale[index] + weights["log2_gain"][quality][channel] + 64) >> 7
+        k = decoder.decode(np.clip(row, 0, scale_rows - 1))
+        assert np.abs(k).max(initial=0) <= 2**20
+        residual = round_shift(k * weights["inverse_gain"][quality][channel], 8)
+        proxy[index] = clamp16(mean + residual)
+        assert not mask[index].any()
+        mask[index] = 1
+    assert mask.all()
+    return proxy
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the reference decoder returns."""
+
+    y_hat: np.ndarray  # int16 [h][w][M]
+    pixels: np.ndarray  # uint8 [H][W][3], or [H][W] for grey
+    stream: Stream
+
+
+def decode(data: bytes, weights_file: bytes) -> Decoded:
+    """Decode a file with the model in `weights_file`.
+
+    Parameters
+    ----------
+    data : bytes
+        A `.same` file.
+    weights_file : bytes
+        The weights file (safetensors) of the model that the file names.
+
+    Returns
+    -------
+    Decoded
+        Latents, pixels and header fields.
+    """
+    stream, weights = parse_stream(data), Weights.parse(weights_file)
+    assert stream.model_id == weights.sha256[:3]
+    decoder = RangeDecoder(weights, stream.payload)
+    y_hat = decode_latents(weights, stream, decoder)
+    decoder.finish()
+    latents = y_hat.astype("<i2")
+    assert zlib.crc32(latents.tobytes()) == stream.latent_crc
+    pixels = run_network(weights, "g_s", y_hat)[: stream.height, : stream.width] + 128
+    if stream.grey:
+        pixels = (pixels.sum(-1) + 1) // 3
+    return Decoded(latents.astype(np.int16), pixels.astype(np.uint8), stream)
