@@ -25,6 +25,10 @@ class Network {
   // Proven range of the output.
   int out_lo() const { return values_.back().lo; }
   int out_hi() const { return values_.back().hi; }
+  // Range that every output is in.
+  int out_lo() const { return values_.back().lo; }
+  int out_hi() const { return values_.back().hi; }
+  // Layers in the order of their first use.
   const std::vector<ConvLayer>& layers() const { return layers_; }
 
   // True if the program is a chain of dense 1 x 1 convolutions with stride 1.
@@ -69,7 +73,7 @@ class Network {
   struct Value {
     int channels;
     int lo, hi;    // proven range
-    int last_use;  // index of the last operation that reads it
+    int last_use;  // index of the last operation that reads it, -1 for none
   };
   struct Rows {
     int begin, end;
@@ -78,6 +82,13 @@ class Network {
   friend class StripRunner;
 
   std::vector<Size> sizes(int height, int width) const;  // of all values
+  void require_input(const Tensor<int16_t>& in) const;
+  // `input` gives rows [begin, end) of the input.
+  void for_strips(int height, int width, int64_t budget_bytes,
+                  const std::function<const int16_t*(int begin, int end)>& input,
+                  const WriteRows& write) const;
+  // Output rows of a strip that stays within the budget.
+  int strip_height(const std::vector<Size>& sizes, int64_t budget_bytes) const;
 
   int in_channels_ = 0;
   std::vector<Operation> operations_;

@@ -38,7 +38,6 @@ class WeightsFile {
     std::vector<int64_t> shape;
     size_t begin, end;  // bytes_[begin, end)
   };
-  friend class WeightsHeaderReader;
 
   const Entry& entry(const std::string& name) const;
   template <class T>
