@@ -1,22 +1,19 @@
 """The program ``samebits``: finds the subcommand and runs it.
 
-A subcommand is a module with ``add_arguments(parser)`` and ``run(arguments) -> int`` (the exit code);
-its docstring is the description that ``--help`` shows. Only the module of the chosen subcommand is
+A subcommand is a module with ``add_arguments(parser)`` and ``run(arguments) -> int`` (the exit
+code); its docstring is the description that ``--help`` shows. Only the module of the chosen one is
 imported, so that ``samebits info`` does not wait for what ``samebits train`` needs.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
+from samebits.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from samebits.errors import SamebitsError
-
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 
 class Command(NamedTuple):
@@ -33,7 +30,9 @@ COMMANDS = {
     "eval": Command("samebits.cli.evaluate", "compare with JPEG, WebP and AVIF on a folder"),
     "bench": Command("samebits.cli.bench", "time the codec on this machine"),
     "train": Command("samebits.cli.train", "train a model (needs samebits[torch])"),
-    "export": Command("samebits.cli.export", "turn a trained model into integers (samebits[torch])"),
+    "export": Command(
+        "samebits.cli.export", "turn a trained model into integers (samebits[torch])"
+    ),
 }
 
 EPILOG = """\
@@ -72,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("samebits: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain while closing stdout.
-        sys.stdout = None
+        # Whoever read our output has seen enough. Python flushes stdout at exit: give it a sink.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except (SamebitsError, OSError) as error:
         print(f"samebits: {error}", file=sys.stderr)

@@ -1,0 +1,293 @@
+"""The public functions: encode, decode, open, info, verify."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from samebits import _core, model_store
+from samebits.errors import InvalidArgument, LimitExceeded, ModelMismatch
+from samebits.io.alpha import pack_alpha, unpack_alpha
+from samebits.io.source import SourcePicture, read_source
+from samebits.limits import MAX_BYTES, MAX_PIXELS
+from samebits.stream_info import (
+    ALPHA,
+    EXIF,
+    ICC_PROFILE,
+    XMP,
+    StreamInfo,
+    describe_stream,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DEFAULT_QUALITY = 50
+DEFAULT_MODE = 2
+DEFAULT_PHASES = 3
+
+Model = str | PathLike | _core.Model | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A stream, and what the encoder knows about its making.
+
+    Attributes
+    ----------
+    stream : bytes
+        The whole file.
+    y_bits, z_bits : float
+        The entropy model's own estimate for latents and hyper-latents, in bits.
+    steps : int
+        Steps of the entropy model.
+    """
+
+    stream: bytes
+    y_bits: float
+    z_bits: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded picture with everything that came beside it.
+
+    Attributes
+    ----------
+    samples : uint8 array (H, W) or (H, W, 3)
+    alpha : uint8 array (H, W) or None
+    icc_profile, exif, xmp : bytes
+        Empty where there is none; Exif without its "Exif\\0\\0".
+    info : StreamInfo
+    """
+
+    samples: np.ndarray
+    alpha: np.ndarray | None
+    icc_profile: bytes
+    exif: bytes
+    xmp: bytes
+    info: StreamInfo
+
+
+def encode(
+    picture,
+    *,
+    quality: int = DEFAULT_QUALITY,
+    model: Model = None,
+    mode: int = DEFAULT_MODE,
+    phases: int | None = None,
+    groups: tuple[int, ...] = (),
+) -> bytes:
+    """Code a picture.
+
+    Parameters
+    ----------
+    picture : uint8 array (H, W), (H, W, 3) or (H, W, 4), or PIL image
+        Grey, RGB, or RGB and alpha. Alpha is kept without loss. Of a PIL image the ICC profile,
+        Exif and XMP are kept too, and the Exif orientation is applied.
+    quality : int
+        0 (smallest file) ... 100 (best picture).
+    model : path of a weights file, optional
+        The installed model when not given.
+    mode, phases, groups : int, int, tuple of int
+        The schedule (bitstream.md 2, requirement E3); the default is the model's best one.
+
+    Returns
+    -------
+    bytes
+        The content of a ``.same`` file.
+
+    Raises
+    ------
+    InvalidArgument
+        The picture or an argument is not what it should be.
+    """
+    return encode_picture(
+        picture, quality=quality, model=model, mode=mode, phases=phases, groups=groups
+    ).stream
+
+
+def encode_picture(
+    picture,
+    *,
+    quality: int = DEFAULT_QUALITY,
+    model: Model = None,
+    mode: int = DEFAULT_MODE,
+    phases: int | None = None,
+    groups: tuple[int, ...] = (),
+) -> Encoded:
+    """Like :func:`encode`, and tell what the encoder knows about the stream."""
+    quality = _integer(quality, name="quality", low=0, high=100)
+    mode = _integer(mode, name="mode", low=0, high=7)
+    if phases is None:
+        phases = 0 if mode == 0 else DEFAULT_PHASES
+    phases = _integer(phases, name="phases", low=0, high=3)
+    sizes = [_integer(size, name="a group's size", low=1, high=1024) for size in groups]
+    source = read_source(picture)
+    coded = _core.encode_picture(
+        model_store.model_for_encoding(model),
+        source.rgb,
+        quality=quality,
+        schedule=_core.ScheduleSpec(mode=mode, phases=phases, groups=sizes),
+        grey=source.grey,
+        chunks=_make_chunks(source),
+    )
+    return Encoded(stream=coded.stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
+
+
+def decode(
+    stream: bytes,
+    *,
+    model: Model = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> np.ndarray:
+    """Decode a stream to samples, the same bits on every machine.
+
+    Parameters
+    ----------
+    stream : bytes
+        The content of a ``.same`` file.
+    model : path of a weights file, optional
+        For streams whose model is not installed.
+    max_pixels, max_bytes : int
+        Refuse pictures that have more pixels, or need more memory, than this.
+
+    Returns
+    -------
+    uint8 array (H, W), (H, W, 3) or (H, W, 4)
+        Grey, RGB, or RGB and alpha; a grey picture with alpha comes as RGB and alpha.
+
+    Raises
+    ------
+    CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded
+        See :mod:`samebits.errors`. No other error comes out of foreign bytes.
+    """
+    decoded = decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes)
+    if decoded.alpha is None:
+        return decoded.samples
+    rgba = np.empty((*decoded.alpha.shape, 4), np.uint8)
+    rgba[:, :, :3] = decoded.samples if decoded.samples.ndim == 3 else decoded.samples[:, :, None]
+    rgba[:, :, 3] = decoded.alpha
+    return rgba
+
+
+def decode_picture(
+    stream: bytes,
+    *,
+    model: Model = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Decoded:
+    """Like :func:`decode`, with alpha apart and with the metadata."""
+    content = _as_bytes(stream)
+    parsed = _core.parse_stream(content)
+    header = parsed.header
+    pixels = header.width * header.height
+    if pixels > max_pixels:
+        raise LimitExceeded(
+            f"the picture has {pixels} pixels ({header.width} x {header.height}), the limit is "
+            f"{max_pixels}; raise max_pixels if you trust the stream"
+        )
+    chunks = dict(parsed.chunks)
+    # The alpha plane and the RGBA array it ends in live beside the decoder's own memory.
+    max_bytes_of_core = max_bytes - (5 * pixels if ALPHA in chunks else 0)
+    loaded = model_store.model_for_decoding(header.model_id, model)
+    rgb = _core.decode_picture(
+        loaded, content, max_pixels=max_pixels, max_bytes=max(max_bytes_of_core, 0)
+    )
+    alpha = None
+    if ALPHA in chunks:
+        alpha = unpack_alpha(chunks[ALPHA], width=header.width, height=header.height)
+    return Decoded(
+        samples=rgb,
+        alpha=alpha,
+        icc_profile=chunks.get(ICC_PROFILE, b""),
+        exif=chunks.get(EXIF, b""),
+        xmp=chunks.get(XMP, b""),
+        info=describe_stream(parsed, size_bytes=len(content), model=loaded),
+    )
+
+
+def open(
+    path: str | PathLike,
+    *,
+    model: Model = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> "Image":
+    """Decode a ``.same`` file to a PIL image of mode L, LA, RGB or RGBA.
+
+    The ICC profile, Exif and XMP are in its ``info``, where PIL puts those of other files.
+    """
+    from samebits.io.images import to_image
+
+    stream = Path(path).read_bytes()
+    return to_image(decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes))
+
+
+def info(stream: bytes, *, model: Model = None) -> StreamInfo:
+    """What a stream says about itself. The picture is not decoded, the checksum is checked.
+
+    The model need not be installed; without it the groups that the stream leaves to the model,
+    and the number of steps, are None.
+    """
+    content = _as_bytes(stream)
+    parsed = _core.parse_stream(content)
+    try:
+        loaded = model_store.model_for_decoding(parsed.header.model_id, model)
+    except ModelMismatch:
+        if model is not None:
+            raise
+        loaded = None
+    return describe_stream(parsed, size_bytes=len(content), model=loaded)
+
+
+def verify(
+    stream: bytes,
+    *,
+    model: Model = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> StreamInfo:
+    """Decode a stream and check everything that can be: the file's checksum, every field, the end
+    of the coded symbols, the checksum of the latents, and the alpha plane.
+
+    Returns
+    -------
+    StreamInfo
+        If all is well; an error as of :func:`decode` otherwise.
+    """
+    return decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes).info
+
+
+def _make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:
+    contents = [
+        (ICC_PROFILE, source.icc_profile),
+        (EXIF, source.exif),
+        (XMP, source.xmp),
+        (ALPHA, b"" if source.alpha is None else pack_alpha(source.alpha)),
+    ]
+    return [(kind, content) for kind, content in contents if content]
+
+
+def _as_bytes(stream) -> bytes:
+    if isinstance(stream, bytes):
+        return stream
+    if isinstance(stream, bytearray | memoryview):
+        return bytes(stream)
+    hint = ""
+    if isinstance(stream, str | PathLike):
+        hint = "; for files there is samebits.open(path)"
+    raise InvalidArgument(f"a stream is bytes, not {type(stream).__name__}{hint}")
+
+
+def _integer(value, *, name: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidArgument(f"{name} is an integer, not {value!r}")
+    if not low <= value <= high:
+        raise InvalidArgument(f"{name} is {value}, must be {low} to {high}")
+    return int(value)

@@ -1,0 +1,97 @@
+"""Show what .same files say about themselves; the picture is not decoded.
+
+examples:
+  samebits info photo.same
+  samebits info --json *.same | jq .bytes
+  samebits info --fields photo.same     every field of the header and where it stands
+  samebits info --system                version, processor targets, threads, models
+"""
+
+import argparse
+import json
+
+from samebits.cli.batch import add_batch_arguments, run_batch
+from samebits.cli.exit_codes import EXIT_OK, EXIT_USAGE
+from samebits.cli.outputs import print_usage_error
+from samebits.errors import InvalidArgument
+from samebits.io.files import read_bytes
+
+CHANNEL_NAMES = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGB and alpha"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("streams", nargs="*", metavar="FILE", help=".same files, or - for stdin")
+    parser.add_argument("--fields", action="store_true", help="every header field and its byte")
+    parser.add_argument("--system", action="store_true", help="about this machine and installation")
+    parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed ones")
+    add_batch_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.system:
+        return _print_system(as_json=arguments.json)
+    if not arguments.streams:
+        print_usage_error(InvalidArgument("info needs a FILE, or --system"))
+        return EXIT_USAGE
+
+    def read_info(index: int):
+        import samebits
+        from samebits import _core
+
+        stream = read_bytes(arguments.streams[index])
+        info = samebits.info(stream, model=arguments.model)
+        fields = _core.parse_stream(stream).header.describe() if arguments.fields else []
+        return arguments.streams[index], info, fields
+
+    return run_batch(
+        arguments.streams,
+        read_info,
+        arguments=arguments,
+        to_dict=_as_dict,
+        to_text=_as_text,
+    )
+
+
+def _as_dict(result) -> dict:
+    _, info, fields = result
+    listed = [{"name": name, "byte": byte, "value": value} for name, byte, value in fields]
+    return {**info.to_dict(), **({"fields": listed} if listed else {})}
+
+
+def _as_text(result) -> str:
+    name, info, fields = result
+    schedule = f"mode {info.mode}, phases {info.phases}"
+    if info.groups is not None:
+        sizes = ", ".join(str(size) for size in info.groups)
+        schedule += f", groups {sizes}: {info.steps} steps"
+    lines = [
+        name,
+        f"  picture   {info.width} x {info.height}, {CHANNEL_NAMES[info.channels]}",
+        f"  quality   {info.quality}",
+        f"  bytes     {info.bytes:,} ({info.bpp:.3f} bpp): header {info.header_bytes}, "
+        f"payload {info.payload_bytes:,}",
+        f"  model     {info.model}{'' if info.groups is not None else ' (not installed)'}",
+        f"  schedule  {schedule}",
+    ]
+    if info.chunks:
+        chunks = ", ".join(f"{chunk.name} {chunk.bytes:,} bytes" for chunk in info.chunks)
+        lines.append(f"  chunks    {chunks}")
+    lines += [f"  byte {byte:3}  {field:16} {value}" for field, byte, value in fields]
+    return "\n".join(lines)
+
+
+def _print_system(*, as_json: bool) -> int:
+    from samebits.cli.system import describe_system
+
+    system = describe_system()
+    if as_json:
+        print(json.dumps(system))
+        return EXIT_OK
+    for key, value in system.items():
+        if key != "models":
+            text = ", ".join(value) if isinstance(value, list) else value
+            print(f"{key:10} {text}")
+    for model in system["models"] or [None]:
+        text = f"{model['id']}  {model['file']}, {model['bytes']:,} bytes" if model else "none"
+        print(f"{'model':10} {text}")
+    return EXIT_OK
