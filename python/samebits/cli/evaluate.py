@@ -1,0 +1,125 @@
+"""Measure rate, quality and time on a folder of pictures, beside JPEG, WebP and AVIF.
+
+Takes every picture in DIR through every codec at a range of qualities, by real files, and prints
+averages and BD-rates; with --out it also writes results.json, plots and a page. On the 24 Kodak
+pictures, recognized by their pixels, published curves are compared as well. Needs samebits[eval].
+
+examples:
+  samebits eval photos --out report
+  samebits eval photos --codecs samebits,jpeg --qualities 20,50,80 jpeg=30,60,90
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from samebits.cli.batch import positive
+from samebits.errors import InvalidArgument
+from samebits.evaluation.codecs import DEFAULT_QUALITIES
+from samebits.io.files import write_bytes
+
+EXTRA_PACKAGES = ("matplotlib", "bjontegaard")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``samebits eval``."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder that holds the pictures")
+    parser.add_argument(
+        "--out", metavar="OUT", type=Path, help="folder for results.json, plots and index.html"
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument(
+        "--codecs",
+        default=",".join(DEFAULT_QUALITIES),
+        help="which to measure, separated by commas (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--qualities",
+        metavar="[CODEC=]Q,Q,...",
+        nargs="+",
+        default=[],
+        help="qualities of Samebits, or of the codec named",
+    )
+    parser.add_argument(
+        "--anchors", metavar="FILE", type=Path, help="published curves to compare with (JSON)"
+    )
+    parser.add_argument("--limit", metavar="N", type=positive, help="only the first N pictures")
+    parser.add_argument(
+        "--jobs", "-j", metavar="N", type=positive, default=1, help="pictures at once (default 1)"
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=positive, default=1, help="threads a codec (default 1)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate; returns the exit code."""
+    require_eval_extra()
+    from tqdm import tqdm
+
+    from samebits.evaluation.measure import find_pictures
+    from samebits.evaluation.report_files import report_files
+    from samebits.evaluation.results import evaluation_json
+    from samebits.evaluation.run_evaluation import evaluate
+    from samebits.evaluation.summary import summary_text
+
+    qualities = parse_qualities(arguments.codecs, arguments.qualities)
+    paths = find_pictures(arguments.folder)[: arguments.limit]
+    # Read by the core, here and in the processes of --jobs, when it starts its threads.
+    os.environ["SAMEBITS_THREADS"] = str(arguments.threads)
+    with tqdm(total=len(paths), unit="picture", disable=None, file=sys.stderr) as progress:
+        evaluation = evaluate(
+            paths,
+            qualities,
+            dataset=arguments.folder.resolve().name,
+            anchors_file=arguments.anchors,
+            jobs=arguments.jobs,
+            threads=arguments.threads,
+            on_picture=lambda picture: progress.update(),
+        )
+    print(json.dumps(evaluation_json(evaluation)) if arguments.json else summary_text(evaluation))
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for name, content in report_files(evaluation).items():
+            write_bytes(str(arguments.out / name), content, overwrite=True)
+        print(f"wrote {arguments.out / 'index.html'} and what goes with it", file=sys.stderr)
+    return 0
+
+
+def require_eval_extra() -> None:
+    """A clear error, before any work, if the packages of the extra are missing."""
+    missing = [name for name in EXTRA_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InvalidArgument(
+            f"samebits eval needs {' and '.join(missing)}: run pip install 'samebits[eval]'"
+        )
+
+
+def parse_qualities(codecs: str, qualities: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The qualities to measure by codec name, from the words of --codecs and --qualities."""
+    names = [name.strip() for name in codecs.split(",") if name.strip()]
+    unknown = [name for name in names if name not in DEFAULT_QUALITIES]
+    if unknown or not names:
+        raise InvalidArgument(
+            f"--codecs {codecs!r}: there are {', '.join(DEFAULT_QUALITIES)}, separated by commas"
+        )
+    chosen = {name: DEFAULT_QUALITIES[name] for name in names}
+    for word in qualities:
+        codec, _, numbers = word.rpartition("=")
+        codec = codec or "samebits"
+        if codec not in chosen:
+            raise InvalidArgument(f"--qualities {word}: {codec!r} is not among --codecs {codecs}")
+        try:
+            values = sorted({int(number) for number in numbers.split(",")})
+        except ValueError:
+            raise InvalidArgument(
+                f"--qualities {word}: expected whole numbers separated by commas"
+            ) from None
+        if not all(0 <= value <= 100 for value in values):
+            raise InvalidArgument(f"--qualities {word}: qualities go from 0 to 100")
+        chosen[codec] = tuple(values)
+    return chosen

@@ -1,0 +1,163 @@
+"""Measuring: every picture through every codec at every quality, by real files."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from samebits.errors import InvalidArgument
+from samebits.evaluation.codecs import Codec, make_codec
+from samebits.evaluation.metrics import MsSsimReference, mse, psnr_db
+
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
+)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One picture, one codec, one quality.
+
+    Attributes
+    ----------
+    picture : str
+        File name.
+    codec : str
+    quality : int
+    size_bytes : int
+        Of the complete file.
+    bpp : float
+        Bits of the complete file per pixel.
+    mse : float
+        Over all RGB samples.
+    psnr_db : float
+        Of `mse`; infinity for a lossless result.
+    ms_ssim : float
+        NaN for pictures with a side below 11.
+    encode_s, decode_s : float
+        Wall-clock seconds, array to bytes and bytes to array.
+    """
+
+    picture: str
+    codec: str
+    quality: int
+    size_bytes: int
+    bpp: float
+    mse: float
+    psnr_db: float
+    ms_ssim: float
+    encode_s: float
+    decode_s: float
+
+
+@dataclass(frozen=True)
+class MeasuredPicture:
+    """A picture's identity and everything measured on it."""
+
+    name: str
+    width: int
+    height: int
+    sha256: str
+    measurements: tuple[Measurement, ...]
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The pictures directly in `folder`, by name; a clear error if there are none."""
+    if not folder.is_dir():
+        raise InvalidArgument(
+            f"{folder} is not a folder; give the folder that holds the pictures to measure"
+        )
+    pictures = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    )
+    if not pictures:
+        suffixes = " ".join(sorted(PICTURE_SUFFIXES))
+        raise InvalidArgument(
+            f"no pictures in {folder}; looked for files ending in {suffixes} (not in subfolders)"
+        )
+    return pictures
+
+
+def load_rgb(path: Path) -> np.ndarray:
+    """A picture file as uint8 (H, W, 3), upright; alpha is dropped, grey repeated."""
+    try:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            return np.asarray(upright.convert("RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise InvalidArgument(f"{path} cannot be read as a picture: {error}") from error
+
+
+def pixels_sha256(rgb: np.ndarray) -> str:
+    """SHA-256 of the samples of a uint8 picture (H, W, 3), row by row, R G B."""
+    return hashlib.sha256(np.ascontiguousarray(rgb)).hexdigest()
+
+
+def measure_once(
+    codec: Codec, rgb: np.ndarray, reference: MsSsimReference, *, quality: int, picture: str
+) -> Measurement:
+    """Encode and decode one picture once and measure the result."""
+    start = time.perf_counter()
+    data = codec.encode(rgb, quality)
+    encoded = time.perf_counter()
+    x_hat = codec.decode(data)
+    decoded = time.perf_counter()
+    error = mse(rgb, x_hat)
+    return Measurement(
+        picture=picture,
+        codec=codec.name,
+        quality=quality,
+        size_bytes=len(data),
+        bpp=8.0 * len(data) / (rgb.shape[0] * rgb.shape[1]),
+        mse=error,
+        psnr_db=psnr_db(error),
+        ms_ssim=reference.compare(x_hat),
+        encode_s=encoded - start,
+        decode_s=decoded - encoded,
+    )
+
+
+def measure_picture(
+    path: Path, qualities: Mapping[str, Sequence[int]], *, threads: int
+) -> MeasuredPicture:
+    """One picture through all codecs (`qualities` by codec name)."""
+    rgb = load_rgb(path)
+    reference = MsSsimReference.of(rgb)
+    measurements = []
+    for name, codec_qualities in qualities.items():
+        codec = make_codec(name, threads=threads)
+        # The first call pays for loading weights and starting threads: keep that out of the times.
+        codec.decode(codec.encode(rgb[:64, :64].copy(), codec_qualities[0]))
+        for quality in codec_qualities:
+            measurements.append(
+                measure_once(codec, rgb, reference, quality=quality, picture=path.name)
+            )
+    height, width = rgb.shape[:2]
+    return MeasuredPicture(path.name, width, height, pixels_sha256(rgb), tuple(measurements))
+
+
+def measure_pictures(
+    paths: Sequence[Path], qualities: Mapping[str, Sequence[int]], *, jobs: int, threads: int
+) -> Iterator[MeasuredPicture]:
+    """All pictures in order, `jobs` at a time (in processes of their own if more than one)."""
+    if jobs == 1:
+        for path in paths:
+            yield measure_picture(path, qualities, threads=threads)
+        return
+    # spawn: a forked child would inherit the codec's threads in an unknown state.
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
+        futures = [
+            pool.submit(measure_picture, path, dict(qualities), threads=threads) for path in paths
+        ]
+        for future in futures:
+            yield future.result()

@@ -1,0 +1,95 @@
+"""Rate-distortion plots (matplotlib, extra ``samebits[eval]``)."""
+
+from __future__ import annotations
+
+import io
+
+from samebits.evaluation.bd_rate import rising_points
+from samebits.evaluation.results import Evaluation
+
+AXES = {"psnr_db": "PSNR (RGB), dB", "ms_ssim_db": "MS-SSIM, dB"}
+COLORS = {"samebits": "#d1495b", "jpeg": "#8d96a3", "webp": "#edae49", "avif": "#00798c"}
+# Anchors to draw, strongest first; the tables have them all, more lines would hide each other.
+PLOTTED_ANCHORS = ("vtm", "bpg", "elic", "cheng2020-anchor", "mean-scale", "hyperprior")
+ANCHOR_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 2)))
+ANCHOR_COLORS = ("#3d405b", "#6d597a", "#52796f", "#7f5539", "#577590", "#9a8c98")
+
+
+def draw(evaluation: Evaluation, *, metric: str, image_format: str) -> bytes:
+    """One plot of all measured curves and a few anchors.
+
+    Parameters
+    ----------
+    metric : str
+        "psnr_db" or "ms_ssim_db".
+    image_format : str
+        "png" or "svg".
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # A Figure of its own instead of pyplot: no display, no global state. Text is drawn as paths.
+    with matplotlib.rc_context(
+        {"font.size": 10.5, "svg.fonttype": "path", "svg.hashsalt": "samebits"}
+    ):
+        figure = Figure(figsize=(8.0, 5.6), layout="constrained")
+        axes = figure.add_subplot()
+        right = _draw_measured(axes, evaluation, metric)
+        _draw_anchors(axes, evaluation, metric)
+        axes.set_xlim(0.0, right)
+        axes.set_xlabel("bits per pixel (complete files)")
+        axes.set_ylabel(AXES[metric])
+        axes.set_title(
+            f"{evaluation.dataset}: mean of {len(evaluation.pictures)} pictures", loc="left"
+        )
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="lower right", frameon=False)
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if image_format == "svg" else None
+        figure.savefig(buffer, format=image_format, dpi=160, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _draw_measured(axes, evaluation: Evaluation, metric: str) -> float:
+    """Draw the measured curves; returns the rate to end the axis at."""
+    right = 0.5
+    bottom = []
+    for curve in evaluation.curves:
+        rates, levels = rising_points(curve, metric)
+        if not len(rates):
+            continue
+        ours = curve.name == "samebits"
+        axes.plot(
+            rates,
+            levels,
+            marker="o",
+            markersize=4.5 if ours else 3,
+            linewidth=2.4 if ours else 1.4,
+            color=COLORS.get(curve.name),
+            label=curve.label,
+            zorder=3 if ours else 2,
+        )
+        right = max(right, min(float(rates[-1]), 2.0))
+        bottom.append(float(levels[0]))
+    if bottom:
+        axes.set_ylim(bottom=min(bottom) - 0.5)
+    return right
+
+
+def _draw_anchors(axes, evaluation: Evaluation, metric: str) -> None:
+    by_name = {curve.name: curve for curve in evaluation.anchors}
+    chosen = [by_name[name] for name in PLOTTED_ANCHORS if name in by_name] or list(
+        evaluation.anchors[:6]
+    )
+    for curve, style, color in zip(chosen, ANCHOR_STYLES, ANCHOR_COLORS, strict=False):
+        rates, levels = rising_points(curve, metric)
+        if len(rates):
+            axes.plot(
+                rates,
+                levels,
+                linestyle=style,
+                linewidth=1.1,
+                color=color,
+                label=f"{curve.label} (published)",
+            )

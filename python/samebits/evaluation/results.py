@@ -1,0 +1,79 @@
+"""The outcome of an evaluation as a value, and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from samebits.evaluation.bd_rate import BdRate
+from samebits.evaluation.curves import Curve
+from samebits.evaluation.machine import Machine
+from samebits.evaluation.measure import MeasuredPicture
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything `samebits eval` measured, and what it was compared with.
+
+    Attributes
+    ----------
+    dataset : str
+        The folder's name.
+    command, commit, machine
+        Where the numbers come from; `commit` is None outside a git checkout.
+    jobs, threads : int
+        Pictures measured at a time, and threads of a codec: both shape the times, not the files.
+    settings : dict
+        Codec name to one line.
+    pictures : tuple of MeasuredPicture
+    curves : tuple of Curve
+        Measured, averaged over all pictures.
+    anchor_set : str or None
+        Name of the set the anchors belong to.
+    anchors : tuple of Curve
+        Published.
+    bd_rates : tuple of BdRate
+    """
+
+    dataset: str
+    command: str
+    commit: str | None
+    machine: Machine
+    jobs: int
+    threads: int
+    settings: dict[str, str]
+    pictures: tuple[MeasuredPicture, ...]
+    curves: tuple[Curve, ...]
+    anchor_set: str | None
+    anchors: tuple[Curve, ...]
+    bd_rates: tuple[BdRate, ...]
+
+
+NOTES = {
+    "bpp": "bits of the complete file per pixel; mean over pictures",
+    "psnr_db": "RGB; from each picture's mean squared error, then the mean over pictures",
+    "psnr_of_mean_mse_db": "RGB; from the mean squared error averaged over pictures",
+    "ms_ssim": "mean over R, G, B and over pictures; in dB: -10 log10(1 - value)",
+    "times": "wall clock, array to file bytes and back; mean over pictures",
+    "bd_rates": "on the averaged curves, in percent, negative: the test codec needs less rate",
+}
+
+
+def to_json_value(value: Any) -> Any:
+    """Dataclasses to objects, tuples to lists, NaN and infinity (which JSON lacks) to null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): to_json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json_value(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The whole evaluation as JSON values, with a note on every kind of number."""
+    return {"format": 1, "notes": NOTES, **to_json_value(evaluation)}

@@ -1,0 +1,73 @@
+"""From a folder of pictures to an `Evaluation`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from samebits.evaluation.anchors import AnchorSet, load_anchors, matching_anchors, stored_anchors
+from samebits.evaluation.bd_rate import all_bd_rates
+from samebits.evaluation.codecs import make_codec
+from samebits.evaluation.curves import average
+from samebits.evaluation.machine import this_command, this_commit, this_machine
+from samebits.evaluation.measure import MeasuredPicture, measure_pictures
+from samebits.evaluation.results import Evaluation
+
+
+def evaluate(
+    paths: Sequence[Path],
+    qualities: Mapping[str, Sequence[int]],
+    *,
+    dataset: str,
+    anchors_file: Path | None = None,
+    jobs: int = 1,
+    threads: int = 1,
+    on_picture: Callable[[MeasuredPicture], None] = lambda picture: None,
+) -> Evaluation:
+    """Measure, average and compare.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Picture files.
+    qualities : mapping
+        Codec name to qualities.
+    dataset : str
+        Name for titles.
+    anchors_file : Path, optional
+        Published curves to compare with; without it, stored ones are taken if the pictures are
+        exactly theirs.
+    jobs, threads : int
+        Pictures at a time (processes), threads of a codec.
+    on_picture : callable
+        Called after each picture, for a progress bar.
+    """
+    # Made here first so that a codec that is missing fails before minutes of work.
+    codecs = [make_codec(name, threads=threads) for name in qualities]
+    pictures = []
+    for picture in measure_pictures(paths, qualities, jobs=jobs, threads=threads):
+        pictures.append(picture)
+        on_picture(picture)
+    measurements = [measurement for picture in pictures for measurement in picture.measurements]
+    curves = [average(codec.name, codec.label, measurements) for codec in codecs]
+    anchors = _anchors(anchors_file, pictures)
+    return Evaluation(
+        dataset=dataset,
+        command=this_command(),
+        commit=this_commit(),
+        machine=this_machine(),
+        jobs=jobs,
+        threads=threads,
+        settings={codec.name: codec.settings for codec in codecs},
+        pictures=tuple(pictures),
+        curves=tuple(curves),
+        anchor_set=anchors.name if anchors else None,
+        anchors=anchors.curves if anchors else (),
+        bd_rates=tuple(all_bd_rates(curves, list(anchors.curves) if anchors else [])),
+    )
+
+
+def _anchors(anchors_file: Path | None, pictures: Sequence[MeasuredPicture]) -> AnchorSet | None:
+    if anchors_file is not None:
+        return load_anchors(anchors_file)
+    return matching_anchors([picture.sha256 for picture in pictures], stored_anchors())

@@ -1,0 +1,56 @@
+"""The evaluation as text for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from samebits.evaluation.bd_rate import METRICS, BdRate
+from samebits.evaluation.results import Evaluation
+
+
+def summary_text(evaluation: Evaluation) -> str:
+    """The averaged curves, then the BD-rates of the first codec."""
+    return "\n".join([*_curve_lines(evaluation), *_bd_rate_lines(evaluation)])
+
+
+def _curve_lines(evaluation: Evaluation) -> Iterator[str]:
+    pictures, threads = len(evaluation.pictures), evaluation.threads
+    yield f"{evaluation.dataset}: averages over {pictures} picture(s), {threads} thread(s)"
+    yield (
+        f"{'codec':<10}{'quality':>8}{'bpp':>9}{'PSNR dB':>9}{'MS-SSIM':>9}"
+        f"{'encode ms':>11}{'decode ms':>11}"
+    )
+    for curve in evaluation.curves:
+        for p in curve.points:
+            yield (
+                f"{curve.name:<10}{p.quality:>8}{p.bpp:>9.4f}{_cell(p.psnr_db, 9, 3)}"
+                f"{_cell(p.ms_ssim, 9, 5)}{_cell(1000 * p.encode_s, 11, 1)}"
+                f"{_cell(1000 * p.decode_s, 11, 1)}"
+            )
+
+
+def _bd_rate_lines(evaluation: Evaluation) -> Iterator[str]:
+    test = evaluation.curves[0]
+    by_anchor: dict[str, dict[str, BdRate]] = {}
+    for rate in evaluation.bd_rates:
+        if rate.test == test.name:
+            by_anchor.setdefault(rate.anchor, {})[rate.metric] = rate
+    if not by_anchor:
+        return
+    yield ""
+    yield f"BD-rate of {test.label} on the averaged curves in percent (negative: fewer bits)"
+    yield f"{'':<22}{'by PSNR':>20}{'by MS-SSIM':>20}"
+    yield f"{'against':<22}{'pchip':>11}{'Akima':>9}{'pchip':>11}{'Akima':>9}"
+    for anchor, rates in by_anchor.items():
+        yield f"{anchor:<22}" + "".join(_bd_cells(rates.get(metric)) for metric in METRICS)
+
+
+def _bd_cells(rate: BdRate | None) -> str:
+    if rate is None:
+        return f"{'-':>11}{'-':>9}"
+    return _cell(rate.pchip_percent, 11, 2) + _cell(rate.akima_percent, 9, 2)
+
+
+def _cell(value: float, width: int, digits: int) -> str:
+    return f"{value:>{width}.{digits}f}" if math.isfinite(value) else f"{'-':>{width}}"
