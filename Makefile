@@ -1,6 +1,7 @@
-# One line a target. Variables: PYTHON, JOBS.
+# One line a target. Variables: PYTHON, JOBS, CLANG_FORMAT.
 PYTHON ?= python3
 JOBS ?= 2
+CLANG_FORMAT ?= clang-format
 CPP_FLAGS ?= -DSAMEBITS_TESTS=ON -DSAMEBITS_CUDA=OFF
 
 .PHONY: dev test test-cpp test-sanitize test-portable lint format bench fuzz clean
@@ -12,6 +13,6 @@ test-sanitize: ; cmake -S . -B build/sanitize $(CPP_FLAGS) -DSAMEBITS_SANITIZE=a
 test-portable: ; tests/portable/run.sh
 fuzz: ; tests/fuzz/run.sh
 bench: ; $(PYTHON) -m samebits bench
-lint: ; ruff check . && ruff format --check . && pyright && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs clang-format --dry-run -Werror
-format: ; ruff format . && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs clang-format -i
+lint: ; ruff check . && ruff format --check . && pyright && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs $(CLANG_FORMAT) --dry-run -Werror
+format: ; ruff format . && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs $(CLANG_FORMAT) -i
 clean: ; rm -rf build

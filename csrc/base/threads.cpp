@@ -30,8 +30,8 @@ struct Job {
   std::exception_ptr error;
 };
 
-// True on a thread that is inside a part: a nested parallel_for then runs inline, because waiting for
-// the pool from inside the pool could wait for ever.
+// True on a thread that is inside a part: a nested parallel_for then runs inline, because waiting
+// for the pool from inside the pool could wait for ever.
 thread_local bool inside_part = false;
 
 class Pool {
@@ -46,7 +46,8 @@ class Pool {
   }
 
  private:
-  // Threads are made when first needed and stay. If the system has no more, fewer do the same parts.
+  // Threads are made when first needed and stay. If the system has no more, fewer do the same
+  // parts.
   void grow(int64_t wanted) {
     while (static_cast<int64_t>(workers_) < wanted) {
       try {
@@ -95,7 +96,9 @@ class Pool {
 Pool* pool = nullptr;
 
 // A fork copies the pool but not its threads, so the child starts with a new one.
-void make_pool() { pool = new Pool; }
+void make_pool() {
+  pool = new Pool;
+}
 
 Pool& the_pool() {
   static std::once_flag once;
@@ -129,7 +132,9 @@ std::atomic<int>& count_setting() {
 
 }  // namespace
 
-int thread_count() { return count_setting().load(); }
+int thread_count() {
+  return count_setting().load();
+}
 
 void set_thread_count(int n) {
   if (n < 1 || n > kMaxThreads)

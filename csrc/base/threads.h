@@ -1,5 +1,5 @@
-// Threads that never change a bit: work is cut into a fixed partition, and every part writes its own
-// output.
+// Threads that never change a bit: work is cut into a fixed partition, and every part writes its
+// own output.
 #pragma once
 
 #include <cstdint>

@@ -14,7 +14,8 @@
 namespace samebits {
 namespace {
 
-// Below this many multiplications a convolution runs on the calling thread: waking others takes longer.
+// Below this many multiplications a convolution runs on the calling thread: waking others takes
+// longer.
 constexpr int64_t kParallelWork = int64_t{1} << 21;
 
 [[noreturn]] void refuse(const std::string& message) {
@@ -31,7 +32,8 @@ void require_requantization(const ConvLayer& layer) {
   require_size(layer.multiplier.size(), layer.out_channels, "multiplier");
   require_size(layer.shift.size(), layer.out_channels, "shift");
   for (int32_t m : layer.multiplier)
-    if (m < 0 || m > kMaxMultiplier) refuse("multiplier " + std::to_string(m) + " is not in 0..65535");
+    if (m < 0 || m > kMaxMultiplier)
+      refuse("multiplier " + std::to_string(m) + " is not in 0..65535");
   for (int32_t s : layer.shift)
     if (s < kMinShift || s > kMaxShift) refuse("shift " + std::to_string(s) + " is not in 1..46");
 }
@@ -135,7 +137,8 @@ void for_blocks(const ConvLayer& layer, RowWindow x, int begin, int end, const F
       finish(first_pixel, place.pixels, acc.data(), acc_stride, target);
     }
   };
-  const int64_t pixel_work = int64_t{layer.out_channels} * (layer.depthwise ? 1 : layer.in_channels);
+  const int64_t pixel_work =
+      int64_t{layer.out_channels} * (layer.depthwise ? 1 : layer.in_channels);
   if (walk.count() * kBlockPixels * taps * pixel_work < kParallelWork)
     work(0, walk.count());
   else
@@ -169,7 +172,8 @@ void ConvLayer::prepare() {
 void conv2d_accumulate(const ConvLayer& layer, const int16_t* x, int height, int width,
                        int32_t* out) {
   const int channels = layer.out_channels;
-  const auto copy = [&](int64_t first_pixel, int pixels, const int32_t* acc, int acc_stride, Target) {
+  const auto copy = [&](int64_t first_pixel, int pixels, const int32_t* acc, int acc_stride,
+                        Target) {
     for (int p = 0; p < pixels; ++p)
       std::copy_n(acc + static_cast<int64_t>(p) * acc_stride, channels,
                   out + (first_pixel + p) * channels);
@@ -181,10 +185,10 @@ void conv2d_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end,
   if (layer.multiplier.empty()) refuse("the layer has no multiplier and shift");
   const auto finish = [&](int64_t first_pixel, int pixels, const int32_t* acc, int acc_stride,
                           Target target) {
-    requantize_rows({acc, acc_stride, pixels, layer.out_channels, layer.multiplier.data(),
-                     layer.shift.data(), layer.leaky, layer.lo, layer.hi,
-                     out + first_pixel * layer.out_channels},
-                    target);
+    requantize_rows(
+        {acc, acc_stride, pixels, layer.out_channels, layer.multiplier.data(), layer.shift.data(),
+         layer.leaky, layer.lo, layer.hi, out + first_pixel * layer.out_channels},
+        target);
   };
   for_blocks(layer, x, begin, end, finish);
 }
@@ -222,7 +226,8 @@ int64_t accumulator_bound(const ConvLayer& layer, int max_abs_input) {
   int64_t bound = 0;
   for (int o = 0; o < layer.out_channels; ++o) {
     int64_t l1 = 0;
-    for (int64_t i = 0; i < per_output; ++i) l1 += std::abs(int32_t{layer.weight[o * per_output + i]});
+    for (int64_t i = 0; i < per_output; ++i)
+      l1 += std::abs(int32_t{layer.weight[o * per_output + i]});
     const int64_t bias = layer.bias.empty() ? 0 : std::abs(int64_t{layer.bias[o]});
     bound = std::max(bound, l1 * max_abs_input + bias);
   }

@@ -37,10 +37,13 @@ struct ConvLayer {
 };
 
 // Rows and columns of the output: ceil(size / stride).
-constexpr int conv_output_size(int size, int stride) { return (size + stride - 1) / stride; }
+constexpr int conv_output_size(int size, int stride) {
+  return (size + stride - 1) / stride;
+}
 
 // Raw accumulators, bias + sum of products modulo 2^32, into out [oh][ow][O].
-void conv2d_accumulate(const ConvLayer& layer, const int16_t* x, int height, int width, int32_t* out);
+void conv2d_accumulate(const ConvLayer& layer, const int16_t* x, int height, int width,
+                       int32_t* out);
 
 // Requantized activations into out [oh][ow][O].
 void conv2d(const ConvLayer& layer, const int16_t* x, int height, int width, int16_t* out);

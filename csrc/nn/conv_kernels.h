@@ -1,6 +1,6 @@
-// The inner kernels of a convolution, one set for each target. A kernel works on a block: a stretch of
-// output pixels whose inputs are given as one pointer for each kernel tap and pixel, so that borders,
-// strides and windows are solved once, outside (conv.cpp).
+// The inner kernels of a convolution, one set for each target. A kernel works on a block: a stretch
+// of output pixels whose inputs are given as one pointer for each kernel tap and pixel, so that
+// borders, strides and windows are solved once, outside (conv.cpp).
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@ namespace samebits {
 
 inline constexpr int kBlockPixels = 48;  // a multiple of the six pixels of an AVX2 tile
 inline constexpr int kMaxTaps = 9;
-inline constexpr int kOutputGroup = 16;  // packed layers and block accumulators come in groups of 16
+inline constexpr int kOutputGroup =
+    16;  // packed layers and block accumulators come in groups of 16
 
 constexpr int round_up_to_group(int channels) {
   return (channels + kOutputGroup - 1) / kOutputGroup * kOutputGroup;
@@ -21,7 +22,7 @@ struct ConvBlock {
   int pixels;
   int in_channels;
   int out_channels;
-  int32_t* acc;  // [pixels][acc_stride]
+  int32_t* acc;    // [pixels][acc_stride]
   int acc_stride;  // out_channels rounded up to 16; what is in the padding does not matter
 };
 
@@ -42,8 +43,8 @@ void dense_block_scalar(const ConvLayer& layer, const ConvBlock& block);
 void depthwise_block_scalar(const ConvLayer& layer, const ConvBlock& block);
 void requantize_scalar(const RequantizeJob& job);
 
-// The AVX2 versions take bare pointers to the packed layer: their file is compiled with other flags, and
-// inline code of the standard library must not leave it.
+// The AVX2 versions take bare pointers to the packed layer: their file is compiled with other
+// flags, and inline code of the standard library must not leave it.
 void dense_block_avx2(const int16_t* packed_weight, const int32_t* packed_bias,
                       const ConvBlock& block);
 void depthwise_block_avx2(const int16_t* packed_weight, const int32_t* packed_bias,

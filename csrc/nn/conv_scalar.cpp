@@ -39,8 +39,8 @@ void depthwise_block_scalar(const ConvLayer& layer, const ConvBlock& block) {
       uint32_t sum = bias_of(layer, c);
       const int16_t* w = layer.weight.data() + static_cast<int64_t>(c) * block.taps;
       for (int t = 0; t < block.taps; ++t)
-        sum += static_cast<uint32_t>(int32_t{w[t]} *
-                                     int32_t{block.inputs[t * block.pixels + p][c]});
+        sum +=
+            static_cast<uint32_t>(int32_t{w[t]} * int32_t{block.inputs[t * block.pixels + p][c]});
       acc[c] = static_cast<int32_t>(sum);
     }
   }

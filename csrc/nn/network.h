@@ -17,15 +17,12 @@ class Network {
  public:
   // Reads `<prefix>.program` and its layers. Inputs are promised to be in in_lo .. in_hi. A program
   // that is malformed, or one whose accumulators could overflow, is Error(invalid_argument).
-  static Network load(const WeightsFile& file, const std::string& prefix, int in_channels, int in_lo,
-                      int in_hi);
+  static Network load(const WeightsFile& file, const std::string& prefix, int in_channels,
+                      int in_lo, int in_hi);
 
   int in_channels() const { return in_channels_; }
   int out_channels() const { return values_.back().channels; }
   // Proven range of the output.
-  int out_lo() const { return values_.back().lo; }
-  int out_hi() const { return values_.back().hi; }
-  // Range that every output is in.
   int out_lo() const { return values_.back().lo; }
   int out_hi() const { return values_.back().hi; }
   // Layers in the order of their first use.

@@ -1,5 +1,5 @@
-// Reading a program and proving it (arithmetic.md 2 and 6). Whatever is accepted here can run on any
-// input of a fitting size; everything else is refused.
+// Reading a program and proving it (arithmetic.md 2 and 6). Whatever is accepted here can run on
+// any input of a fitting size; everything else is refused.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -57,7 +57,8 @@ class ProgramReader {
 
   // The value in a register, marked as used by the operation being read.
   int use(int32_t reg) {
-    require(reg >= 0 && reg < kRegisters && registers_[reg] >= 0, "reads a register without a value");
+    require(reg >= 0 && reg < kRegisters && registers_[reg] >= 0,
+            "reads a register without a value");
     const int value = registers_[reg];
     net_.values_[value].last_use = static_cast<int>(row_);
     return value;
@@ -73,9 +74,9 @@ class ProgramReader {
       op.src2 = use(src2);
     else
       require(src2 == -1, "src2 must be -1");
-    const int columns_used = op.opcode == Opcode::conv                               ? 4
+    const int columns_used = op.opcode == Opcode::conv                                ? 4
                              : op.opcode == Opcode::add || op.opcode == Opcode::clamp ? 2
-                                                                                     : 1;
+                                                                                      : 1;
     for (int i = columns_used; i < 4; ++i) require(a[i] == 0, "an unused column is not 0");
     const Value result = read_result(op, a);
     net_.operations_.push_back(op);
@@ -124,7 +125,8 @@ class ProgramReader {
 
   Value read_lut(Network::Operation& op, int32_t number, int channels) {
     require(number >= 0, "negative layer number");
-    const auto [place, is_new] = lut_of_number_.emplace(number, static_cast<int>(net_.luts_.size()));
+    const auto [place, is_new] =
+        lut_of_number_.emplace(number, static_cast<int>(net_.luts_.size()));
     if (is_new)
       net_.luts_.push_back(file_.i16(prefix_ + "." + std::to_string(number) + ".lut", {kLutSize}));
     op.layer = place->second;
@@ -193,8 +195,8 @@ class ProgramReader {
   int64_t row_ = 0;
 };
 
-Network Network::load(const WeightsFile& file, const std::string& prefix, int in_channels, int in_lo,
-                      int in_hi) {
+Network Network::load(const WeightsFile& file, const std::string& prefix, int in_channels,
+                      int in_lo, int in_hi) {
   return ProgramReader(file, prefix).read(in_channels, in_lo, in_hi);
 }
 

@@ -1,5 +1,5 @@
-// Running a program on a strip of rows. A whole picture is one strip; several strips give the same bits,
-// because every operation knows where its rows lie in the picture.
+// Running a program on a strip of rows. A whole picture is one strip; several strips give the same
+// bits, because every operation knows where its rows lie in the picture.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -28,7 +28,10 @@ class StripRunner {
   using Size = Network::Size;
 
   StripRunner(const Network& net, const std::vector<Size>& sizes, Rows out)
-      : net_(net), sizes_(sizes), rows_(sizes.size(), Rows{0, 0}), buffers_(sizes.size()),
+      : net_(net),
+        sizes_(sizes),
+        rows_(sizes.size(), Rows{0, 0}),
+        buffers_(sizes.size()),
         data_(sizes.size()) {
     rows_.back() = out;
     for (size_t n = net.operations_.size(); n-- > 0;) {
@@ -169,8 +172,8 @@ std::vector<Network::Size> Network::sizes(int height, int width) const {
       if (size.height > kMaxSide / op.factor || size.width > kMaxSide / op.factor)
         refuse(n, "size " + text + " times " + std::to_string(op.factor) + " is above 2^30");
       size = {size.height * op.factor, size.width * op.factor};
-    } else if (op.opcode == Opcode::add && (sizes[op.src2].height != size.height ||
-                                            sizes[op.src2].width != size.width)) {
+    } else if (op.opcode == Opcode::add &&
+               (sizes[op.src2].height != size.height || sizes[op.src2].width != size.width)) {
       refuse(n, "adds " + text + " and " + std::to_string(sizes[op.src2].height) + " x " +
                     std::to_string(sizes[op.src2].width));
     }
@@ -266,12 +269,14 @@ int Network::strip_height(const std::vector<Size>& sizes, int64_t budget_bytes) 
   if (budget_bytes == INT64_MAX || fits(out_height)) return out_height;
   // Strips begin at rows that are whole in the coarsest value, so that nothing there is done twice.
   int unit = 1;
-  for (const Size& size : sizes) unit = std::max(unit, (out_height + size.height - 1) / size.height);
+  for (const Size& size : sizes)
+    unit = std::max(unit, (out_height + size.height - 1) / size.height);
   int least = 1, most = std::max(1, out_height / unit);  // in units; the answer is in [least, most)
   if (!fits(unit))
-    fail(ErrorKind::limit_exceeded,
-         "the smallest strip of a picture " + std::to_string(sizes.front().width) +
-             " columns wide needs more than the " + std::to_string(budget_bytes) + " bytes allowed");
+    fail(ErrorKind::limit_exceeded, "the smallest strip of a picture " +
+                                        std::to_string(sizes.front().width) +
+                                        " columns wide needs more than the " +
+                                        std::to_string(budget_bytes) + " bytes allowed");
   while (most - least > 1) {
     const int half = least + (most - least) / 2;
     (fits(half * unit) ? least : most) = half;

@@ -44,9 +44,8 @@ void add_rows(const RowWindow& a, const RowWindow& b, int channels, int begin, i
 void clamp_rows(const RowWindow& x, int channels, int begin, int end, int lo, int hi,
                 int16_t* out) {
   const int16_t* from = row_of(x, channels, begin);
-  for_values(x, channels, begin, end, [=](int64_t i) {
-    out[i] = static_cast<int16_t>(clamp<int>(from[i], lo, hi));
-  });
+  for_values(x, channels, begin, end,
+             [=](int64_t i) { out[i] = static_cast<int16_t>(clamp<int>(from[i], lo, hi)); });
 }
 
 void lut_rows(const RowWindow& x, int channels, int begin, int end, const int16_t* table,

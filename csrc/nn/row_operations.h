@@ -1,5 +1,5 @@
-// The operations of a network besides convolutions (arithmetic.md 2), on output rows [begin, end) of a
-// picture. `out` begins at row `begin`; the window must hold the rows that are read.
+// The operations of a network besides convolutions (arithmetic.md 2), on output rows [begin, end)
+// of a picture. `out` begins at row `begin`; the window must hold the rows that are read.
 #pragma once
 
 #include <cstdint>

@@ -53,7 +53,9 @@ std::atomic<Target>& target_setting() {
 
 }  // namespace
 
-Target target() { return target_setting().load(std::memory_order_relaxed); }
+Target target() {
+  return target_setting().load(std::memory_order_relaxed);
+}
 
 void set_target(const std::string& name) {
   target_setting().store(parse_target(name, "target"));

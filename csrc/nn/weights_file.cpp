@@ -80,7 +80,9 @@ WeightsFile WeightsFile::parse(std::vector<uint8_t> bytes) {
   return file;
 }
 
-bool WeightsFile::has(const std::string& name) const { return entries_.count(name) != 0; }
+bool WeightsFile::has(const std::string& name) const {
+  return entries_.count(name) != 0;
+}
 
 std::vector<std::string> WeightsFile::names() const {
   std::vector<std::string> names;
@@ -94,7 +96,9 @@ const WeightsFile::Entry& WeightsFile::entry(const std::string& name) const {
   return found->second;
 }
 
-std::vector<int64_t> WeightsFile::shape(const std::string& name) const { return entry(name).shape; }
+std::vector<int64_t> WeightsFile::shape(const std::string& name) const {
+  return entry(name).shape;
+}
 
 template <class T>
 std::vector<T> WeightsFile::values(const std::string& name,
@@ -106,7 +110,9 @@ std::vector<T> WeightsFile::values(const std::string& name,
     refuse("tensor '" + name + "' has shape " + to_text(e.shape) + ", needs " + to_text(shape));
 
   // Little-endian bytes on every machine.
-  const int item_bytes = e.type == Type::i32 ? 4 : (e.type == Type::i16 || e.type == Type::u16) ? 2 : 1;
+  const int item_bytes = e.type == Type::i32                            ? 4
+                         : (e.type == Type::i16 || e.type == Type::u16) ? 2
+                                                                        : 1;
   const bool is_signed = e.type == Type::i8 || e.type == Type::i16 || e.type == Type::i32;
   std::vector<T> values;
   values.reserve((e.end - e.begin) / item_bytes);

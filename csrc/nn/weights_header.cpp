@@ -36,8 +36,8 @@ class HeaderReader {
 
  private:
   [[noreturn]] void refuse(const std::string& message) const {
-    fail(ErrorKind::invalid_argument, "weights file header: " + message + " (byte " +
-                                          std::to_string(position_ + 8) + ")");
+    fail(ErrorKind::invalid_argument,
+         "weights file header: " + message + " (byte " + std::to_string(position_ + 8) + ")");
   }
 
   void skip_space() {
@@ -114,7 +114,8 @@ class HeaderReader {
     unsigned value = 0;
     for (int i = 0; i < 4; ++i) {
       const char c = next_char();
-      const size_t digit = std::string_view("0123456789abcdef").find(c >= 'A' && c <= 'F' ? c + 32 : c);
+      const size_t digit =
+          std::string_view("0123456789abcdef").find(c >= 'A' && c <= 'F' ? c + 32 : c);
       if (digit == std::string_view::npos) refuse("wrong \\u escape in a string");
       value = value * 16 + static_cast<unsigned>(digit);
     }

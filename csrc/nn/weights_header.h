@@ -1,5 +1,6 @@
 // The JSON header of a safetensors file, read as what it may be and nothing more: one object whose
-// members are tensors {"dtype", "shape", "data_offsets"} and, once, "__metadata__" with text values.
+// members are tensors {"dtype", "shape", "data_offsets"} and, once, "__metadata__" with text
+// values.
 #pragma once
 
 #include <cstdint>

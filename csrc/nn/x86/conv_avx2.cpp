@@ -1,4 +1,5 @@
-// AVX2 convolutions. vpmaddwd multiplies 16 pairs of int16 and adds them in pairs: exact, except that
+// AVX2 convolutions. vpmaddwd multiplies 16 pairs of int16 and adds them in pairs: exact, except
+// that
 // (-32768 * -32768) * 2 wraps, which is the sum modulo 2^32 that the definition asks for.
 //
 // Only intrinsics and plain pointers here: see the note in conv_kernels.h.
@@ -11,8 +12,12 @@
 namespace samebits {
 namespace {
 
-__m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-void store(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+__m256i load(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+void store(void* p, __m256i v) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+}
 
 __m256i broadcast_pair(const int16_t* x) {
   int32_t pair;
@@ -68,12 +73,18 @@ void dense_tile(const int16_t* w, const int32_t* bias, const ConvBlock& block, i
 void dense_rest(int pixels, const int16_t* w, const int32_t* bias, const ConvBlock& block,
                 int first_pixel, int32_t* acc) {
   switch (pixels) {
-    case 1: return dense_tile<1>(w, bias, block, first_pixel, acc);
-    case 2: return dense_tile<2>(w, bias, block, first_pixel, acc);
-    case 3: return dense_tile<3>(w, bias, block, first_pixel, acc);
-    case 4: return dense_tile<4>(w, bias, block, first_pixel, acc);
-    case 5: return dense_tile<5>(w, bias, block, first_pixel, acc);
-    default: return;
+    case 1:
+      return dense_tile<1>(w, bias, block, first_pixel, acc);
+    case 2:
+      return dense_tile<2>(w, bias, block, first_pixel, acc);
+    case 3:
+      return dense_tile<3>(w, bias, block, first_pixel, acc);
+    case 4:
+      return dense_tile<4>(w, bias, block, first_pixel, acc);
+    case 5:
+      return dense_tile<5>(w, bias, block, first_pixel, acc);
+    default:
+      return;
   }
 }
 

@@ -1,9 +1,9 @@
 // AVX2 requantization, exact for every int32 accumulator, multiplier 0 .. 65535 and shift 1 .. 46.
 //
 // AVX2 has no arithmetic 64-bit shift, so 2^62 is added before a logical one and 2^(62-s) taken off
-// after it. Only the low 32 bits of v are kept, so v must fit in an int32: where multiplier >= 2^shift
-// the accumulator is first clamped to +-2^k, which leaves v in int32 and so far out (|v| >= 2^30) that
-// the final clamp, even after a leaky shift of 15, gives the same value.
+// after it. Only the low 32 bits of v are kept, so v must fit in an int32: where multiplier >=
+// 2^shift the accumulator is first clamped to +-2^k, which leaves v in int32 and so far out (|v| >=
+// 2^30) that the final clamp, even after a leaky shift of 15, gives the same value.
 //
 // Only intrinsics and plain pointers here: see the note in conv_kernels.h.
 #include <immintrin.h>
@@ -24,10 +24,16 @@ struct Group {
   __m256i offset;  // 2^(62-s) modulo 2^32
 };
 
-__m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+__m256i load(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
 
-__m256i even_to_64(__m256i v) { return _mm256_blend_epi32(v, _mm256_setzero_si256(), 0xAA); }
-__m256i odd_to_64(__m256i v) { return _mm256_srli_epi64(v, 32); }
+__m256i even_to_64(__m256i v) {
+  return _mm256_blend_epi32(v, _mm256_setzero_si256(), 0xAA);
+}
+__m256i odd_to_64(__m256i v) {
+  return _mm256_srli_epi64(v, 32);
+}
 
 __m256i rounding_of(__m256i shift) {
   const __m256i one = _mm256_set1_epi64x(1);
@@ -72,13 +78,13 @@ inline __attribute__((always_inline)) __m256i scale(__m256i acc, const Group& g)
   return _mm256_sub_epi32(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA), g.offset);
 }
 
-// Leaky rectifier and clamp; the pack saturates to int16 first, which no clamp within int16 notices.
+// Leaky rectifier and clamp; the pack saturates to int16 first, which no clamp within int16
+// notices.
 template <bool kLeaky>
 inline __attribute__((always_inline)) __m128i finish(__m256i v, __m128i leaky, __m128i lo,
                                                      __m128i hi) {
   if (kLeaky) v = _mm256_max_epi32(v, _mm256_sra_epi32(v, leaky));
-  const __m128i packed =
-      _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
   return _mm_max_epi16(_mm_min_epi16(packed, hi), lo);
 }
 
