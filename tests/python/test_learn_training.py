@@ -1,0 +1,105 @@
+"""Training: resumable, validation apart from training, clear errors."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from samebits.learn.training.checkpoint import (  # noqa: E402
+    load_checkpoint,
+    model_from_checkpoint,
+)
+from samebits.learn.training.initialization import initialize_linear  # noqa: E402
+from samebits.learn.training.pictures import is_validation, load_pictures  # noqa: E402
+from samebits.learn.training.train import Trainer, TrainOptions  # noqa: E402
+from tiny_float_model import TINY_CONFIG, smooth_pictures, tiny_model  # noqa: E402
+
+
+@pytest.fixture
+def folder(tmp_path):
+    data = tmp_path / "photos"
+    data.mkdir()
+    for n, picture in enumerate(smooth_pictures(count=12, size=96)):
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(data / f"{n}.png")
+    (data / "broken.png").write_bytes(b"not a picture")
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(data / "tiny.png")
+    return data
+
+
+def options(folder, tmp_path, **changes):
+    values = {
+        "data": folder, "out": tmp_path / "run", "minutes": 0.05, "batch": 2, "crop": 64,
+        "late_crop": 64, "validate_every_minutes": 0.01,
+    }
+    return TrainOptions(**(values | changes))
+
+
+def test_training_lowers_the_loss_and_resumes(folder, tmp_path):
+    trainer = Trainer(options(folder, tmp_path, minutes=0.1, stop_after_minutes=0.04), TINY_CONFIG)
+    path = trainer.run()
+    saved = load_checkpoint(path)
+    assert saved["steps_done"] > 3 and saved["elapsed"] > 0
+    again = Trainer(options(folder, tmp_path, minutes=0.1, resume=True), TINY_CONFIG)
+    assert again.steps_done == saved["steps_done"]
+    for a, b in zip(again.model.parameters(), saved["model"].values()):
+        assert torch.equal(a, b)
+    again.run()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").open()]
+    assert rows[-1]["step"] > saved["steps_done"]
+    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
+    assert {"train_loss", "validation_loss", "bpp_50", "psnr_50"} <= set(rows[-1])
+    assert "broken.png" in (tmp_path / "run" / "skipped.txt").read_text()
+
+
+def test_a_finished_run_is_not_overwritten(folder, tmp_path):
+    Trainer(options(folder, tmp_path, minutes=0.01), TINY_CONFIG).run()
+    with pytest.raises(FileExistsError, match="--resume"):
+        Trainer(options(folder, tmp_path), TINY_CONFIG)
+
+
+def test_fine_tuning_through_rounding_starts_from_a_checkpoint(folder, tmp_path):
+    first = Trainer(options(folder, tmp_path, minutes=0.02), TINY_CONFIG).run()
+    tuned = Trainer(
+        options(folder, tmp_path, out=tmp_path / "tuned", minutes=0.02, start_from=first, rounding=True),
+        TINY_CONFIG,
+    ).run()
+    assert model_from_checkpoint(tuned).config == TINY_CONFIG
+    with pytest.raises(ValueError, match="trained model"):
+        Trainer(options(folder, tmp_path, out=tmp_path / "none", rounding=True), TINY_CONFIG)
+
+
+def test_pictures_are_split_by_name_and_bad_ones_listed(folder):
+    pictures = load_pictures(folder, smallest=64, validation_share=0.3)
+    assert len(pictures.train) + len(pictures.validation) == 12
+    assert sorted(path.name for path, _ in pictures.skipped) == ["broken.png", "tiny.png"]
+    assert is_validation("a.png", 1.0) and not is_validation("a.png", 0.0)
+
+
+def test_an_empty_folder_and_a_foreign_checkpoint_end_with_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no pictures under"):
+        load_pictures(tmp_path, smallest=64)
+    foreign = tmp_path / "x.ckpt"
+    foreign.write_bytes(b"junk")
+    with pytest.raises(ValueError, match="not a Samebits checkpoint"):
+        load_checkpoint(foreign)
+
+
+def test_linear_start_is_a_working_transform():
+    """Principal components forward and back keep most of a picture before any training."""
+    torch.manual_seed(0)
+    from samebits.learn.models import PictureModel
+
+    model = PictureModel(TINY_CONFIG)
+    crops = smooth_pictures(count=8, size=64)
+    initialize_linear(model, crops)
+    x = (crops.float() - 128) / 64
+    with torch.no_grad():
+        error = (model.g_s(model.g_a(x)) - x).square().mean()
+    assert error < 0.15 * x.square().mean()
+
+
+def test_tiny_model_matches_its_config():
+    assert tiny_model().config == TINY_CONFIG
