@@ -1,0 +1,49 @@
+// Convolutions of any kernel size, stride, padding and grouping, for callers outside the codec:
+// sums of products in int32. Shapes that the codec's layers know run on their kernels; the rest is
+// plain code.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nn/conv.h"
+
+namespace samebits {
+
+struct ConvShape {
+  int in_channels, out_channels;
+  int kernel_height, kernel_width;
+  int stride;
+  int padding;  // zeros on each side
+  int groups;
+};
+
+// A convolution of which it is known that no accumulator can overflow for inputs up to
+// max_abs_input.
+class GeneralConv {
+ public:
+  // weight [O][ky][kx][I / groups]; bias [O] or empty. Error(invalid_argument) for wrong shapes and
+  // for sums that could reach 2^31.
+  GeneralConv(const ConvShape& shape, std::vector<int16_t> weight, std::vector<int32_t> bias,
+              int max_abs_input);
+
+  // Sizes of the output; Error(invalid_argument) if the padded picture is smaller than the kernel.
+  int out_height(int height) const;
+  int out_width(int width) const;
+
+  // x [height][width][I] to out [oh][ow][O].
+  void run(const int16_t* x, int height, int width, int32_t* out) const;
+
+ private:
+  void check_sums(int max_abs_input) const;
+  void run_plain(const int16_t* x, int height, int width, int32_t* out) const;
+  int32_t sum_at(const int16_t* x, int height, int width, int y, int column, int o) const;
+
+  ConvShape shape_;
+  std::vector<int16_t> weight_;
+  std::vector<int32_t> bias_;
+  bool on_layer_ = false;
+  ConvLayer layer_;
+};
+
+}  // namespace samebits
