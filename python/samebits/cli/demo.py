@@ -15,6 +15,7 @@ from samebits.io.files import write_bytes
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``samebits demo``."""
     parser.add_argument("photo", metavar="PHOTO", type=Path, nargs="?", help="your own photo")
+    parser.add_argument("--model", metavar="FILE", type=Path, help="weights file")
     parser.add_argument(
         "--out", "-o", metavar="FILE", default="demo.html", help="the page (default: %(default)s)"
     )
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     rgb = shrink_to_fit(original)
     if rgb.shape != original.shape:
         print(f"{photo} is scaled down to {rgb.shape[1]} x {rgb.shape[0]} for the page")
-    pairs = make_demo(rgb)
+    pairs = make_demo(rgb, model=arguments.model)
     for pair in pairs:
         coded = pair.samebits
         print(

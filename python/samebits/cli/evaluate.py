@@ -7,6 +7,7 @@ pictures, recognized by their pixels, published curves are compared as well. Nee
 examples:
   samebits eval photos --out report
   samebits eval photos --codecs samebits,jpeg --qualities 20,50,80 jpeg=30,60,90
+  samebits eval photos --codecs samebits,twin --checkpoint run/last.ckpt
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from samebits.cli.batch import positive
 from samebits.errors import InvalidArgument
-from samebits.evaluation.codecs import DEFAULT_QUALITIES
+from samebits.evaluation.codecs import DEFAULT_CODECS, DEFAULT_QUALITIES, CodecOptions
 from samebits.io.files import write_bytes
 
 EXTRA_PACKAGES = ("matplotlib", "bjontegaard")
@@ -34,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
         "--codecs",
-        default=",".join(DEFAULT_QUALITIES),
-        help="which to measure, separated by commas (default: %(default)s)",
+        default=",".join(DEFAULT_CODECS),
+        help="which to measure, separated by commas (default: %(default)s; there is also twin)",
     )
     parser.add_argument(
         "--qualities",
@@ -46,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--anchors", metavar="FILE", type=Path, help="published curves to compare with (JSON)"
+    )
+    parser.add_argument("--model", metavar="FILE", type=Path, help="weights file of Samebits")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", type=Path, help="checkpoint of the float twin"
     )
     parser.add_argument("--limit", metavar="N", type=positive, help="only the first N pictures")
     parser.add_argument(
@@ -75,10 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
         evaluation = evaluate(
             paths,
             qualities,
+            CodecOptions(
+                threads=arguments.threads,
+                model=arguments.model,
+                checkpoint=arguments.checkpoint,
+            ),
             dataset=arguments.folder.resolve().name,
             anchors_file=arguments.anchors,
             jobs=arguments.jobs,
-            threads=arguments.threads,
             on_picture=lambda picture: progress.update(),
         )
     print(json.dumps(evaluation_json(evaluation)) if arguments.json else summary_text(evaluation))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from samebits.evaluation.codecs import Codec, make_codec
+from samebits.evaluation.codecs import Codec, CodecOptions, make_codec
 from samebits.evaluation.measure import pixels_sha256
 from samebits.evaluation.metrics import mse, psnr_db
 
@@ -53,13 +53,15 @@ class Pair:
     jpeg: CodedPhoto
 
 
-def make_demo(rgb: np.ndarray, *, qualities: Sequence[int] = DEMO_QUALITIES) -> tuple[Pair, ...]:
+def make_demo(
+    rgb: np.ndarray, *, qualities: Sequence[int] = DEMO_QUALITIES, model: Path | None = None
+) -> tuple[Pair, ...]:
     """Code and decode the photo (uint8, (H, W, 3)) at each quality."""
-    samebits = make_codec("samebits", threads=1)
-    jpeg = make_codec("jpeg", threads=1)
+    samebits = make_codec("samebits", CodecOptions(model=model))
+    jpeg = make_codec("jpeg", CodecOptions())
     pairs = []
     for quality in qualities:
-        ours = _coded(samebits, rgb, quality, samebits.encode(rgb, quality))
+        ours = _coded(samebits, rgb, quality, samebits.encode(rgb, quality).data)
         pairs.append(Pair(ours, _largest_within(jpeg, rgb, len(ours.data))))
     return tuple(pairs)
 
@@ -80,10 +82,10 @@ def png_bytes(pixels: np.ndarray) -> bytes:
 
 def _largest_within(codec: Codec, rgb: np.ndarray, size_bytes: int) -> CodedPhoto:
     low, high = 1, 95
-    best = codec.encode(rgb, low)
+    best = codec.encode(rgb, low).data
     while low < high:
         middle = (low + high + 1) // 2
-        data = codec.encode(rgb, middle)
+        data = codec.encode(rgb, middle).data
         if len(data) <= size_bytes:
             low, best = middle, data
         else:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from samebits.errors import InvalidArgument
-from samebits.evaluation.codecs import Codec, make_codec
+from samebits.evaluation.codecs import Codec, CodecOptions, make_codec
 from samebits.evaluation.metrics import MsSsimReference, mse, psnr_db
 
 PICTURE_SUFFIXES = frozenset(
@@ -32,8 +32,10 @@ class Measurement:
         File name.
     codec : str
     quality : int
-    size_bytes : int
-        Of the complete file.
+    size_bytes : float
+        Of the complete file (of the float twin: estimated).
+    estimated_bytes : float
+        The entropy model's own estimate; NaN for codecs that give none.
     bpp : float
         Bits of the complete file per pixel.
     mse : float
@@ -49,7 +51,8 @@ class Measurement:
     picture: str
     codec: str
     quality: int
-    size_bytes: int
+    size_bytes: float
+    estimated_bytes: float
     bpp: float
     mse: float
     psnr_db: float
@@ -108,17 +111,18 @@ def measure_once(
 ) -> Measurement:
     """Encode and decode one picture once and measure the result."""
     start = time.perf_counter()
-    data = codec.encode(rgb, quality)
+    file = codec.encode(rgb, quality)
     encoded = time.perf_counter()
-    x_hat = codec.decode(data)
+    x_hat = codec.decode(file.data)
     decoded = time.perf_counter()
     error = mse(rgb, x_hat)
     return Measurement(
         picture=picture,
         codec=codec.name,
         quality=quality,
-        size_bytes=len(data),
-        bpp=8.0 * len(data) / (rgb.shape[0] * rgb.shape[1]),
+        size_bytes=file.size_bytes,
+        estimated_bytes=file.estimated_bytes,
+        bpp=8.0 * file.size_bytes / (rgb.shape[0] * rgb.shape[1]),
         mse=error,
         psnr_db=psnr_db(error),
         ms_ssim=reference.compare(x_hat),
@@ -128,16 +132,16 @@ def measure_once(
 
 
 def measure_picture(
-    path: Path, qualities: Mapping[str, Sequence[int]], *, threads: int
+    path: Path, qualities: Mapping[str, Sequence[int]], options: CodecOptions
 ) -> MeasuredPicture:
     """One picture through all codecs (`qualities` by codec name)."""
     rgb = load_rgb(path)
     reference = MsSsimReference.of(rgb)
     measurements = []
     for name, codec_qualities in qualities.items():
-        codec = make_codec(name, threads=threads)
+        codec = make_codec(name, options)
         # The first call pays for loading weights and starting threads: keep that out of the times.
-        codec.decode(codec.encode(rgb[:64, :64].copy(), codec_qualities[0]))
+        codec.decode(codec.encode(rgb[:64, :64].copy(), codec_qualities[0]).data)
         for quality in codec_qualities:
             measurements.append(
                 measure_once(codec, rgb, reference, quality=quality, picture=path.name)
@@ -147,17 +151,19 @@ def measure_picture(
 
 
 def measure_pictures(
-    paths: Sequence[Path], qualities: Mapping[str, Sequence[int]], *, jobs: int, threads: int
+    paths: Sequence[Path],
+    qualities: Mapping[str, Sequence[int]],
+    options: CodecOptions,
+    *,
+    jobs: int,
 ) -> Iterator[MeasuredPicture]:
     """All pictures in order, `jobs` at a time (in processes of their own if more than one)."""
     if jobs == 1:
         for path in paths:
-            yield measure_picture(path, qualities, threads=threads)
+            yield measure_picture(path, qualities, options)
         return
     # spawn: a forked child would inherit the codec's threads in an unknown state.
     with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
-        futures = [
-            pool.submit(measure_picture, path, dict(qualities), threads=threads) for path in paths
-        ]
+        futures = [pool.submit(measure_picture, path, dict(qualities), options) for path in paths]
         for future in futures:
             yield future.result()

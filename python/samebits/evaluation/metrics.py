@@ -75,7 +75,7 @@ def ms_ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
     -------
     float
         0 to 1. Pictures with a side below 176 have fewer than five scales: the weights of those
-        that fit are divided by their sum. NaN if not even one fits (a side below 11).
+        that fit are enlarged to the sum of all. NaN if not even one fits (a side below 11).
     """
     _check_pair(x, x_hat)
     return MsSsimReference.of(x).compare(x_hat)
@@ -120,7 +120,8 @@ class MsSsimReference:
         if scales == 0:
             return math.nan
         weights = np.array(MS_SSIM_WEIGHTS[:scales])
-        weights /= weights.sum()
+        # To the sum of all five, which is 1.0001: with five scales nothing changes.
+        weights *= sum(MS_SSIM_WEIGHTS) / weights.sum()
         values = []
         for reference, channel in zip(self.channels, _channels(x_hat), strict=True):
             value = 1.0

@@ -8,7 +8,13 @@ from samebits.evaluation.bd_rate import rising_points
 from samebits.evaluation.results import Evaluation
 
 AXES = {"psnr_db": "PSNR (RGB), dB", "ms_ssim_db": "MS-SSIM, dB"}
-COLORS = {"samebits": "#d1495b", "jpeg": "#8d96a3", "webp": "#edae49", "avif": "#00798c"}
+COLORS = {
+    "samebits": "#d1495b",
+    "jpeg": "#8d96a3",
+    "webp": "#edae49",
+    "avif": "#00798c",
+    "twin": "#222222",
+}
 # Anchors to draw, strongest first; the tables have them all, more lines would hide each other.
 PLOTTED_ANCHORS = ("vtm", "bpg", "elic", "cheng2020-anchor", "mean-scale", "hyperprior")
 ANCHOR_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 2)))

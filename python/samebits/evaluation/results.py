@@ -4,13 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from samebits.evaluation.bd_rate import BdRate
 from samebits.evaluation.curves import Curve
 from samebits.evaluation.machine import Machine
-from samebits.evaluation.measure import MeasuredPicture
+from samebits.evaluation.measure import MeasuredPicture, Measurement
+
+
+@dataclass(frozen=True)
+class EstimateGap:
+    """How far real files are above the entropy model's own estimate of their size.
+
+    Attributes
+    ----------
+    mean_percent : float
+        Of all files together.
+    worst_bytes_above_1_percent : float
+        The most bytes by which a file is larger than 1.01 times its estimate.
+    """
+
+    mean_percent: float
+    worst_bytes_above_1_percent: float
+
+    @staticmethod
+    def of(measurements: Sequence[Measurement]) -> EstimateGap | None:
+        """The gap of Samebits' files, None if there are none."""
+        pairs = [(m.size_bytes, m.estimated_bytes) for m in measurements if m.codec == "samebits"]
+        if not pairs:
+            return None
+        size, estimate = (sum(column) for column in zip(*pairs, strict=True))
+        worst = max(size_bytes - 1.01 * estimated for size_bytes, estimated in pairs)
+        return EstimateGap(100.0 * (size / estimate - 1.0), worst)
 
 
 @dataclass(frozen=True)
@@ -35,6 +62,8 @@ class Evaluation:
     anchors : tuple of Curve
         Published.
     bd_rates : tuple of BdRate
+    estimate_gap : EstimateGap or None
+        None if no codec gave an estimate.
     """
 
     dataset: str
@@ -49,6 +78,7 @@ class Evaluation:
     anchor_set: str | None
     anchors: tuple[Curve, ...]
     bd_rates: tuple[BdRate, ...]
+    estimate_gap: EstimateGap | None
 
 
 NOTES = {

@@ -7,21 +7,21 @@ from pathlib import Path
 
 from samebits.evaluation.anchors import AnchorSet, load_anchors, matching_anchors, stored_anchors
 from samebits.evaluation.bd_rate import all_bd_rates
-from samebits.evaluation.codecs import make_codec
+from samebits.evaluation.codecs import CodecOptions, make_codec
 from samebits.evaluation.curves import average
 from samebits.evaluation.machine import this_command, this_commit, this_machine
 from samebits.evaluation.measure import MeasuredPicture, measure_pictures
-from samebits.evaluation.results import Evaluation
+from samebits.evaluation.results import EstimateGap, Evaluation
 
 
 def evaluate(
     paths: Sequence[Path],
     qualities: Mapping[str, Sequence[int]],
+    options: CodecOptions,
     *,
     dataset: str,
     anchors_file: Path | None = None,
     jobs: int = 1,
-    threads: int = 1,
     on_picture: Callable[[MeasuredPicture], None] = lambda picture: None,
 ) -> Evaluation:
     """Measure, average and compare.
@@ -32,20 +32,21 @@ def evaluate(
         Picture files.
     qualities : mapping
         Codec name to qualities.
+    options : CodecOptions
     dataset : str
         Name for titles.
     anchors_file : Path, optional
         Published curves to compare with; without it, stored ones are taken if the pictures are
         exactly theirs.
-    jobs, threads : int
-        Pictures at a time (processes), threads of a codec.
+    jobs : int
+        Pictures at a time (processes).
     on_picture : callable
         Called after each picture, for a progress bar.
     """
     # Made here first so that a codec that is missing fails before minutes of work.
-    codecs = [make_codec(name, threads=threads) for name in qualities]
+    codecs = [make_codec(name, options) for name in qualities]
     pictures = []
-    for picture in measure_pictures(paths, qualities, jobs=jobs, threads=threads):
+    for picture in measure_pictures(paths, qualities, options, jobs=jobs):
         pictures.append(picture)
         on_picture(picture)
     measurements = [measurement for picture in pictures for measurement in picture.measurements]
@@ -57,13 +58,14 @@ def evaluate(
         commit=this_commit(),
         machine=this_machine(),
         jobs=jobs,
-        threads=threads,
+        threads=options.threads,
         settings={codec.name: codec.settings for codec in codecs},
         pictures=tuple(pictures),
         curves=tuple(curves),
         anchor_set=anchors.name if anchors else None,
         anchors=anchors.curves if anchors else (),
         bd_rates=tuple(all_bd_rates(curves, list(anchors.curves) if anchors else [])),
+        estimate_gap=EstimateGap.of(measurements),
     )
 
 

@@ -10,8 +10,9 @@ from samebits.evaluation.results import Evaluation
 
 
 def summary_text(evaluation: Evaluation) -> str:
-    """The averaged curves, then the BD-rates of the first codec."""
-    return "\n".join([*_curve_lines(evaluation), *_bd_rate_lines(evaluation)])
+    """The averaged curves, then the BD-rates of Samebits (of the first codec without it)."""
+    lines = [*_curve_lines(evaluation), *_estimate_lines(evaluation), *_bd_rate_lines(evaluation)]
+    return "\n".join(lines)
 
 
 def _curve_lines(evaluation: Evaluation) -> Iterator[str]:
@@ -30,8 +31,17 @@ def _curve_lines(evaluation: Evaluation) -> Iterator[str]:
             )
 
 
+def _estimate_lines(evaluation: Evaluation) -> Iterator[str]:
+    gap = evaluation.estimate_gap
+    if gap is not None:
+        yield (
+            f"Samebits files are {gap.mean_percent:+.2f} % against the entropy model's estimate, "
+            f"at most 1 % and {gap.worst_bytes_above_1_percent:.0f} bytes above it"
+        )
+
+
 def _bd_rate_lines(evaluation: Evaluation) -> Iterator[str]:
-    test = evaluation.curves[0]
+    test = next((c for c in evaluation.curves if c.name == "samebits"), evaluation.curves[0])
     by_anchor: dict[str, dict[str, BdRate]] = {}
     for rate in evaluation.bd_rates:
         if rate.test == test.name:
