@@ -8,10 +8,9 @@ namespace samebits {
 
 void ByteReader::need(size_t count, const char* what) const {
   if (count <= remaining()) return;
-  fail(ErrorKind::truncated, std::string(what) + " needs " + std::to_string(count) +
-                                 " bytes, the stream has " + std::to_string(remaining()) +
-                                 " left (byte " + std::to_string(position()) +
-                                 "); is the file cut?");
+  fail(ErrorKind::truncated, std::string("the stream ends inside ") + what + " (byte " +
+                                 std::to_string(position()) + ": needs " + std::to_string(count) +
+                                 ", has " + std::to_string(remaining()) + "); is the file cut?");
 }
 
 uint8_t ByteReader::u8(const char* what) {

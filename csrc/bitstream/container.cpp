@@ -20,6 +20,7 @@ bool known_type(uint8_t type) {
 // bitstream.md 1: the magic and the version decide what the rest means, so they come before the
 // checksum. Anything that does not even begin like a stream is said to be none.
 void check_beginning(std::span<const uint8_t> stream) {
+  if (stream.empty()) fail(ErrorKind::truncated, "the stream is empty");
   ByteReader reader(stream);
   for (uint8_t expected : kMagic) {
     if (reader.u8("magic") != expected) {
@@ -45,7 +46,7 @@ std::vector<Chunk> read_chunks(ByteReader& reader) {
   std::bitset<256> seen;
   for (uint32_t i = 0; i < count; ++i) {
     const size_t position = reader.position();
-    const uint8_t type = reader.u8("chunk type");
+    const uint8_t type = reader.u8("a chunk type");
     const std::string where =
         "chunk type " + std::to_string(type) + " (byte " + std::to_string(position) + ")";
     if (!known_type(type) && type < kFirstIgnorableType) {
@@ -53,8 +54,8 @@ std::vector<Chunk> read_chunks(ByteReader& reader) {
     }
     if (seen[type]) fail(ErrorKind::corrupt_stream, where + " comes twice");
     seen[type] = true;
-    const uint32_t length = reader.varint("chunk length");
-    std::span<const uint8_t> bytes = reader.take(length, "chunk");
+    const uint32_t length = reader.varint("a chunk length");
+    std::span<const uint8_t> bytes = reader.take(length, "a chunk");
     chunks.push_back({type, std::vector<uint8_t>(bytes.begin(), bytes.end())});
   }
   return chunks;

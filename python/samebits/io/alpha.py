@@ -42,7 +42,7 @@ def unpack_alpha(chunk: bytes, *, width: int, height: int) -> np.ndarray:
     if inflate.unused_data:
         raise CorruptStream(f"the alpha chunk has {len(inflate.unused_data)} bytes after its end")
     alpha = np.frombuffer(bytearray(plane), np.uint8).reshape(height, width)
-    alpha[0, 0] += np.uint8(_FIRST_PREDICTION)  # wraps, as all sums here do
+    alpha[0, 0] = (int(alpha[0, 0]) + _FIRST_PREDICTION) % 256  # the sums below wrap alike
     np.add.accumulate(alpha[:, 0], out=alpha[:, 0], dtype=np.uint8)
     np.add.accumulate(alpha, axis=1, out=alpha, dtype=np.uint8)
     return alpha
