@@ -20,8 +20,12 @@ const int16_t* weight_at(const Model& model, int output, int tap) {
 }
 
 // Where each kind of input begins among the context layer's inputs.
-int mask_input(const Model& model) { return model.latent_channels; }
-int feature_input(const Model& model) { return 2 * model.latent_channels; }
+int mask_input(const Model& model) {
+  return model.latent_channels;
+}
+int feature_input(const Model& model) {
+  return 2 * model.latent_channels;
+}
 
 // The context layer for a mask of zeros: the mask's weights are left out.
 ConvLayer first_pass_layer(const Model& model) {
@@ -88,8 +92,8 @@ void add_wrapping(int32_t* to, const int32_t* from, int count) {
 
 int64_t context_bound(const Model& model) {
   const int m = model.latent_channels, f = model.feature_channels;
-  const int64_t feature_limit = std::max(std::abs(model.hyper_synthesis.out_lo()),
-                                         std::abs(model.hyper_synthesis.out_hi()));
+  const int64_t feature_limit =
+      std::max(std::abs(model.hyper_synthesis.out_lo()), std::abs(model.hyper_synthesis.out_hi()));
   int64_t bound = 0;
   for (int o = 0; o < model.context_channels; ++o) {
     int64_t sum = 0;

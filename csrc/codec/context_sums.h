@@ -28,8 +28,8 @@ int64_t context_bound(const Model& model);
 
 class ContextSums {
  public:
-  // The full pass: `prediction` is the proxy before the first step, [h][w][M]; `features` [h][w][F].
-  // Keeps a reference to `model`.
+  // The full pass: `prediction` is the proxy before the first step, [h][w][M]; `features`
+  // [h][w][F]. Keeps a reference to `model`.
   ContextSums(const Model& model, int quality, const Tensor<int16_t>& prediction,
               const Tensor<int16_t>& features);
 

@@ -93,16 +93,15 @@ DecodedLatents decode_latents(std::span<const uint8_t> stream, const Model& mode
   const Header& header = parsed.header;
   check_pixels(header.width, header.height, limits);
   check_model(header, model);
-  const Schedule schedule =
-      make_schedule(header.schedule, model.groups, ErrorKind::corrupt_stream);
+  const Schedule schedule = make_schedule(header.schedule, model.groups, ErrorKind::corrupt_stream);
   const LatentSizes sizes = latent_sizes(header.height, header.width);
   check_memory(model, header, sizes, schedule, limits);
 
   RangeDecoder decoder(model.cdf, parsed.payload);
   const Tensor<int16_t> z_hat = decode_hyper(model, header.quality, sizes, decoder);
   StepDecoder steps(decoder);
-  Tensor<int16_t> y_hat = code_latents(model, header.quality, schedule,
-                                       synthesize_hyper(model, z_hat, sizes), steps);
+  Tensor<int16_t> y_hat =
+      code_latents(model, header.quality, schedule, synthesize_hyper(model, z_hat, sizes), steps);
   decoder.finish();
   check_crc(y_hat, header.latent_crc);
   return {std::move(y_hat), header, std::move(parsed.chunks), static_cast<int>(schedule.size()),
@@ -115,8 +114,8 @@ DecodeResult decode_picture(std::span<const uint8_t> stream, const Model& model,
   const Header& header = latents.header;
   const int width = static_cast<int>(header.width), height = static_cast<int>(header.height);
   const int channels = header.grey ? 1 : 3;
-  const int64_t held = static_cast<int64_t>(latents.y_hat.data.size()) * 2 +
-                       int64_t{width} * height * channels;
+  const int64_t held =
+      static_cast<int64_t>(latents.y_hat.data.size()) * 2 + int64_t{width} * height * channels;
   Picture picture =
       synthesize(model, latents.y_hat, width, height, channels, limits.max_bytes - held);
   return {std::move(picture), header, std::move(latents.chunks), latents.steps, latents.lanes};

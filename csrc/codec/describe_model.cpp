@@ -23,7 +23,7 @@ std::string network_line(const std::string& name, const Network& network) {
 
 std::string joined(const std::vector<uint32_t>& sizes) {
   std::string text;
-  for (uint32_t size : sizes) text += " " + std::to_string(size);
+  for (uint32_t size : sizes) text.append(" ").append(std::to_string(size));
   return text;
 }
 
@@ -37,10 +37,9 @@ std::string Model::describe() const {
          "groups:" + joined(groups.groups) + "\n" +
          "groups of the diagonal order:" + joined(groups.phase_groups) + "\n" +
          "CDF rows: " + std::to_string(cdf.rows()) + ", " + std::to_string(scale_rows) +
-         " of them for latents\n" + network_line("g_a", analysis) +
-         network_line("g_s", synthesis) + network_line("h_a", hyper_analysis) +
-         network_line("h_s", hyper_synthesis) + network_line("entropy", entropy) +
-         "context: " + std::to_string(context.weight.size()) +
+         " of them for latents\n" + network_line("g_a", analysis) + network_line("g_s", synthesis) +
+         network_line("h_a", hyper_analysis) + network_line("h_s", hyper_synthesis) +
+         network_line("entropy", entropy) + "context: " + std::to_string(context.weight.size()) +
          " weights, largest possible accumulator " + std::to_string(context_bound(*this)) + "\n";
 }
 

@@ -41,9 +41,9 @@ void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& 
   // The coder's words and their places are at most 6 bytes for 16 bits, and an element seldom has
   // more than 8 bits.
   const int64_t coder = elements * 3;
-  const int64_t needed = std::max({y + hyper_analysis, y + hyper_bytes(model, sizes),
-                                   y + step_loop_bytes(model, sizes, schedule) + batches,
-                                   2 * y + batches + coder});
+  const int64_t needed =
+      std::max({y + hyper_analysis, y + hyper_bytes(model, sizes),
+                y + step_loop_bytes(model, sizes, schedule) + batches, 2 * y + batches + coder});
   check_bytes(needed, limits, "encoding this picture");
 }
 
@@ -106,8 +106,8 @@ EncodeResult encode_picture(const PictureView& picture, const Model& model,
   Batch z{hyper_symbols(model, quality, y, sizes), hyper_rows(model, quality, sizes)};
   const Tensor<int16_t> z_hat = dequantize_hyper(model, quality, z.symbols, sizes);
   StepQuantizer quantizer(model, quality, options.deadzone_q8, y);
-  const Tensor<int16_t> y_hat = code_latents(model, quality, schedule,
-                                             synthesize_hyper(model, z_hat, sizes), quantizer);
+  const Tensor<int16_t> y_hat =
+      code_latents(model, quality, schedule, synthesize_hyper(model, z_hat, sizes), quantizer);
   const std::vector<Batch> steps = quantizer.take_batches();
 
   EncodeResult result;

@@ -9,13 +9,13 @@ namespace samebits {
 
 inline constexpr int kGainBits = 24;
 inline constexpr int kInverseGainBits = 8;
-inline constexpr int kRowBits = 7;             // 128 units of log-scale a CDF row
+inline constexpr int kRowBits = 7;  // 128 units of log-scale a CDF row
 inline constexpr int32_t kMaxSymbol = 1 << 20;
 inline constexpr int32_t kMaxHyperSymbol = 1 << 14;
 inline constexpr int kPlainRounding = 128;
 
-// Encoder: the symbol of a difference. `deadzone_q8` is the offset added to the magnitude before it is
-// cut, in 1/256: 128 is the rounding of arithmetic.md (half up), less widens the zone of zero.
+// Encoder: the symbol of a difference. `deadzone_q8` is the offset added to the magnitude before it
+// is cut, in 1/256: 128 is the rounding of arithmetic.md (half up), less widens the zone of zero.
 constexpr int32_t quantize(int32_t difference, int32_t gain, int deadzone_q8, int32_t limit) {
   const int64_t v = int64_t{difference} * gain;
   const int64_t offset = int64_t{deadzone_q8} << (kGainBits - 8);

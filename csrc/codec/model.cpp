@@ -27,7 +27,8 @@ int checked(const std::string& name, int64_t value, int64_t lo, int64_t hi) {
          std::to_string(hi));
 }
 
-void check_all(const std::string& name, const std::vector<int32_t>& values, int64_t lo, int64_t hi) {
+void check_all(const std::string& name, const std::vector<int32_t>& values, int64_t lo,
+               int64_t hi) {
   for (int32_t value : values) checked("a value of " + name, value, lo, hi);
 }
 
@@ -41,7 +42,8 @@ void read_config(const WeightsFile& file, Model& model) {
   model.proxy_shift = checked("proxy_shift", config[5], 0, kMaxProxyShift);
   checked("number of qualities", config[6], kQualities, kQualities);
   model.scale_rows = checked("scale rows", config[7], 1, CdfTables::kMaxRows);
-  for (int i = kConfigUsed; i < kConfigSize; ++i) checked("a reserved config value", config[i], 0, 0);
+  for (int i = kConfigUsed; i < kConfigSize; ++i)
+    checked("a reserved config value", config[i], 0, 0);
 }
 
 QualityTable read_table(const WeightsFile& file, const std::string& name, int columns, int64_t lo,
@@ -125,7 +127,8 @@ void read_networks(const WeightsFile& file, Model& model) {
   expect_scale("g_a", model.analysis, 1, kLatentStride);
 
   // h_a also reads the zeros that y is extended with.
-  const int y_lo = std::min(model.analysis.out_lo(), 0), y_hi = std::max(model.analysis.out_hi(), 0);
+  const int y_lo = std::min(model.analysis.out_lo(), 0),
+            y_hi = std::max(model.analysis.out_hi(), 0);
   model.hyper_analysis = Network::load(file, "h_a", m, y_lo, y_hi);
   expect_channels("h_a", model.hyper_analysis, model.hyper_channels);
   expect_scale("h_a", model.hyper_analysis, 1, kHyperStride);
@@ -142,8 +145,8 @@ void read_networks(const WeightsFile& file, Model& model) {
            std::to_string(model.synthesis.out_hi()) + ", its last clamp must keep -128 to 127");
   }
 
-  model.entropy = Network::load(file, "entropy", model.context_channels, model.context.lo,
-                                model.context.hi);
+  model.entropy =
+      Network::load(file, "entropy", model.context_channels, model.context.lo, model.context.hi);
   expect_channels("entropy", model.entropy, 2 * m);
   if (!model.entropy.pointwise()) {
     refuse("network entropy must be a chain of 1 x 1 convolutions");

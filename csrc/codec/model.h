@@ -54,8 +54,8 @@ struct Model {
   ContextLayer context;
   Network entropy;
 
-  QualityTable gain, inverse_gain, log2_gain;     // [quality][M]
-  QualityTable z_gain, z_inverse_gain, z_row;     // [quality][Nz]
+  QualityTable gain, inverse_gain, log2_gain;  // [quality][M]
+  QualityTable z_gain, z_inverse_gain, z_row;  // [quality][Nz]
   CdfTables cdf{{0, 1}, {0, 2}, {0}};
   ChannelGroups groups;
 

@@ -30,13 +30,16 @@ void check_sizes(const std::vector<uint32_t>& sizes, int latent_channels, ErrorK
   if (sizes.size() <= kMaxGroups && !empty_group && sum == static_cast<uint64_t>(latent_channels)) {
     return;
   }
-  fail(blame, "the " + std::to_string(sizes.size()) + " channel groups have " + std::to_string(sum) +
+  fail(blame, "the " + std::to_string(sizes.size()) + " channel groups have " +
+                  std::to_string(sum) +
                   " channels together; they must be 1 to 64 groups of at least one channel, and "
                   "the model has " +
                   std::to_string(latent_channels) + " latent channels");
 }
 
-uint8_t phase_bit(int order) { return static_cast<uint8_t>(1 << kPhaseOrder[order % kPhases]); }
+uint8_t phase_bit(int order) {
+  return static_cast<uint8_t>(1 << kPhaseOrder[order % kPhases]);
+}
 
 Schedule group_steps(const std::vector<ChannelRange>& groups, uint8_t phase_mask) {
   Schedule schedule;
@@ -105,7 +108,8 @@ void check_covers_once(const Schedule& schedule, int latent_channels, ErrorKind 
       }
       for (int p = 0; p < kPhases; ++p) {
         if ((rect.phase_mask >> p & 1) == 0) continue;
-        for (int c = rect.channel_begin; c < rect.channel_end; ++c) ++times[p * latent_channels + c];
+        for (int c = rect.channel_begin; c < rect.channel_end; ++c)
+          ++times[p * latent_channels + c];
       }
     }
   }

@@ -14,7 +14,9 @@ inline constexpr int kPhases = 4;
 inline constexpr uint8_t kAllPhases = 15;
 
 // The phase of a position (row, column), arithmetic.md 4.
-constexpr int phase_of(int row, int column) { return 2 * (row & 1) + (column & 1); }
+constexpr int phase_of(int row, int column) {
+  return 2 * (row & 1) + (column & 1);
+}
 
 // The elements with channel in [channel_begin, channel_end) at positions whose phase is in
 // phase_mask (bit p for phase p).
@@ -37,8 +39,8 @@ struct ChannelGroups {
   std::vector<uint32_t> phase_groups;  // four sizes, for phases 3
 };
 
-// The steps of `spec`. A spec that does not fit the model is Error(blame): corrupt_stream if it came
-// from a stream, invalid_argument if from a caller.
+// The steps of `spec`. A spec that does not fit the model is Error(blame): corrupt_stream if it
+// came from a stream, invalid_argument if from a caller.
 Schedule make_schedule(const ScheduleSpec& spec, const ChannelGroups& model, ErrorKind blame);
 
 // Whatever made it: every element must be coded exactly once. Error(blame) otherwise.

@@ -11,8 +11,7 @@ constexpr int kColors = 3;
 // Row `row` of the network input: the picture's row, its last pixel repeated up to `width`.
 void read_row(const PictureView& picture, int row, int width, int16_t* out) {
   const int from = std::min(row, picture.height - 1);
-  const uint8_t* rgb =
-      picture.rgb + static_cast<size_t>(from) * picture.width * kColors;
+  const uint8_t* rgb = picture.rgb + static_cast<size_t>(from) * picture.width * kColors;
   for (int x = 0; x < width; ++x) {
     const uint8_t* pixel = rgb + static_cast<size_t>(std::min(x, picture.width - 1)) * kColors;
     for (int c = 0; c < kColors; ++c) *out++ = static_cast<int16_t>(pixel[c] - kPixelOffset);

@@ -30,7 +30,8 @@ struct PictureView {
 Tensor<int16_t> analyze(const Model& model, const PictureView& picture, const LatentSizes& sizes,
                         int64_t budget_bytes);
 
-// The picture of y_hat, cropped to width x height. `channels` 1 averages the three (bitstream.md 4).
+// The picture of y_hat, cropped to width x height. `channels` 1 averages the three (bitstream.md
+// 4).
 Picture synthesize(const Model& model, const Tensor<int16_t>& y_hat, int width, int height,
                    int channels, int64_t budget_bytes);
 

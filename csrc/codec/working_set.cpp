@@ -8,7 +8,9 @@
 namespace samebits {
 namespace {
 
-int64_t positions_of(const LatentSizes& sizes) { return int64_t{sizes.height} * sizes.width; }
+int64_t positions_of(const LatentSizes& sizes) {
+  return int64_t{sizes.height} * sizes.width;
+}
 
 int64_t largest_step(const LatentSizes& sizes, const Schedule& schedule) {
   int64_t largest = 0;
@@ -29,10 +31,10 @@ void check_pixels(uint32_t width, uint32_t height, const Limits& limits) {
   // Both sides are at most 2^28, so the product fits.
   const int64_t pixels = int64_t{width} * height;
   if (pixels <= limits.max_pixels) return;
-  fail(ErrorKind::limit_exceeded,
-       "the picture has " + std::to_string(width) + " x " + std::to_string(height) + " = " +
-           std::to_string(pixels) + " pixels, allowed are " + std::to_string(limits.max_pixels) +
-           "; raise max_pixels if you trust it");
+  fail(ErrorKind::limit_exceeded, "the picture has " + std::to_string(width) + " x " +
+                                      std::to_string(height) + " = " + std::to_string(pixels) +
+                                      " pixels, allowed are " + std::to_string(limits.max_pixels) +
+                                      "; raise max_pixels if you trust it");
 }
 
 int64_t latent_bytes(const Model& model, const LatentSizes& sizes) {
@@ -41,15 +43,16 @@ int64_t latent_bytes(const Model& model, const LatentSizes& sizes) {
 
 int64_t hyper_bytes(const Model& model, const LatentSizes& sizes) {
   const int64_t symbols = int64_t{sizes.hyper_height} * sizes.hyper_width * model.hyper_channels;
-  const int64_t cropped =
-      positions_of(sizes) * (model.feature_channels + model.latent_channels) * int64_t{sizeof(int16_t)};
+  const int64_t cropped = positions_of(sizes) * (model.feature_channels + model.latent_channels) *
+                          int64_t{sizeof(int16_t)};
   return symbols * int64_t{sizeof(int32_t) + sizeof(uint8_t)} + cropped +
          model.hyper_synthesis.working_set_bytes(sizes.hyper_height, sizes.hyper_width);
 }
 
 int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule) {
   // Prediction and features, both once more as input of the first pass.
-  const int64_t hyper = 2 * int64_t{sizeof(int16_t)} * (model.latent_channels + model.feature_channels);
+  const int64_t hyper =
+      2 * int64_t{sizeof(int16_t)} * (model.latent_channels + model.feature_channels);
   const int64_t sums = int64_t{sizeof(int32_t)} * model.context_channels;
   // Mean, row, symbol and proxy change.
   const int64_t element = sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t) + sizeof(int16_t);
@@ -58,10 +61,9 @@ int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Sche
 
 void check_bytes(int64_t needed, const Limits& limits, const char* what) {
   if (needed <= limits.max_bytes) return;
-  fail(ErrorKind::limit_exceeded, std::string(what) + " needs " + std::to_string(needed) +
-                                      " bytes of memory, allowed are " +
-                                      std::to_string(limits.max_bytes) +
-                                      "; raise max_bytes if the machine has them");
+  fail(ErrorKind::limit_exceeded,
+       std::string(what) + " needs " + std::to_string(needed) + " bytes of memory, allowed are " +
+           std::to_string(limits.max_bytes) + "; raise max_bytes if the machine has them");
 }
 
 }  // namespace samebits

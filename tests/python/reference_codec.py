@@ -1,7 +1,7 @@
 """A slow decoder written from docs/bitstream.md and docs/arithmetic.md alone, in plain numpy.
 
 It shares no code with the package. If it decodes what the package encodes, to the same latents and
-the same pixels, then the two documents are complete. Everything is int64 arrays and Python integers;
+the same pixels, then the two documents are complete. Everything is int64 arrays and Python numbers;
 sums are checked against 32 bits where the document promises that they fit. It does not try to be
 robust: damaged streams end in some exception.
 """
@@ -130,7 +130,9 @@ def run_network(weights: Weights, name: str, x):
         elif opcode == 5:
             registers[dst] = np.clip(value, a0, a1)
         elif opcode == 6:
-            registers[dst] = weights[f"{name}.{a0}.lut"][np.clip(value, -(2**15), 2**15 - 1) + 2**15]
+            registers[dst] = weights[f"{name}.{a0}.lut"][
+                np.clip(value, -(2**15), 2**15 - 1) + 2**15
+            ]
         else:
             raise ValueError(f"opcode {opcode}")
     return registers[dst]
@@ -246,7 +248,8 @@ class RangeDecoder:
     def __init__(self, weights: Weights, payload: bytes) -> None:
         starts, begin = weights["cdf.starts"], weights["cdf.row_begin"]
         self.rows = [
-            [int(v) for v in starts[begin[r] : begin[r + 1]]] + [65536] for r in range(len(begin) - 1)
+            [int(v) for v in starts[begin[r] : begin[r + 1]]] + [65536]
+            for r in range(len(begin) - 1)
         ]
         self.min_symbol = [int(v) for v in weights["cdf.min_symbol"]]
         reader = Bytes(payload)

@@ -32,9 +32,12 @@ class TinySizes:
     proxy_shift: int = 1
     groups: tuple[int, ...] = (1, 2, 5)
     phase_groups: tuple[int, ...] = (1, 1, 2, 4)
+    latent_std: float = 600.0  # of y; large values reach the clamps of arithmetic.md 3 and 4
 
 
-def write_safetensors(tensors: dict[str, np.ndarray], *, metadata: dict[str, str] | None = None) -> bytes:
+def write_safetensors(
+    tensors: dict[str, np.ndarray], *, metadata: dict[str, str] | None = None
+) -> bytes:
     """Write arrays as safetensors bytes, in the order of the dict."""
     names = {"int8": "I8", "uint8": "U8", "int16": "I16", "uint16": "U16", "int32": "I32"}
     header: dict[str, object] = {}
@@ -64,7 +67,7 @@ class NetworkWriter:
         self.tensors: dict[str, np.ndarray] = {}
         self.layer_count = 0
 
-    def conv(  # noqa: PLR0913 - a layer has this many properties
+    def conv(
         self,
         dst: int,
         src: int,
@@ -131,7 +134,16 @@ def _analysis(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarra
     net.conv(3, 2, inputs=16, outputs=16, kernel=3, depthwise=True)
     net.conv(3, 3, inputs=16, outputs=16)
     net.add(2, 2, 3)
-    net.conv(4, 2, inputs=16, outputs=sizes.latent_channels, kernel=3, stride=2, clamp=(-8191, 8191))
+    net.conv(
+        4,
+        2,
+        inputs=16,
+        outputs=sizes.latent_channels,
+        kernel=3,
+        stride=2,
+        output_std=sizes.latent_std,
+        clamp=(-32768, 32767),
+    )
     return net.finish()
 
 
@@ -149,7 +161,8 @@ def _synthesis(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarr
 
 def _hyper_analysis(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarray]:
     net = NetworkWriter("h_a", rng)
-    net.conv(1, 0, inputs=sizes.latent_channels, outputs=8, kernel=3, leaky=2)
+    std = sizes.latent_std
+    net.conv(1, 0, inputs=sizes.latent_channels, outputs=8, kernel=3, leaky=2, input_std=std)
     net.conv(1, 1, inputs=8, outputs=8, kernel=3, stride=2, leaky=2)
     net.conv(1, 1, inputs=8, outputs=sizes.hyper_channels, kernel=3, stride=2)
     return net.finish()
@@ -162,7 +175,8 @@ def _hyper_synthesis(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np
     x = np.arange(-32768, 32768)
     net.lut(1, 1, np.clip(np.where(x < 0, x >> 2, x), -3000, 3000))
     outputs = sizes.feature_channels + sizes.latent_channels
-    net.conv(1, 1, inputs=8, outputs=outputs * 4)
+    clamp = (-20000, 20000)
+    net.conv(1, 1, inputs=8, outputs=outputs * 4, output_std=sizes.latent_std / 2, clamp=clamp)
     net.shuffle(1, 1, factor=2)
     return net.finish()
 
@@ -207,7 +221,8 @@ def gaussian_starts(std: float, *, radius: int) -> np.ndarray:
 def _cdf_tables() -> dict[str, np.ndarray]:
     stds = [2.0 ** ((row - UNITY_ROW) / 8) for row in range(SCALE_ROWS)]
     stds += [2.0**octave for octave in range(HYPER_ROWS)]
-    radii = [max(1, min(200, math.ceil(4 * std))) for std in stds]
+    # Rows that end early, so that escapes are not rare.
+    radii = [max(1, min(200, math.ceil(1.5 * std))) for std in stds]
     starts = [gaussian_starts(std, radius=radius) for std, radius in zip(stds, radii, strict=True)]
     begin = np.cumsum([0] + [len(s) for s in starts])
     return {
@@ -219,8 +234,8 @@ def _cdf_tables() -> dict[str, np.ndarray]:
 
 def _quality_tables(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarray]:
     quality = np.arange(QUALITIES)[:, None]
-    step = 1500.0 * 2.0 ** (-quality / 20) * rng.uniform(0.8, 1.25, (1, sizes.latent_channels))
-    z_step = 800.0 * 2.0 ** (-quality / 50) * rng.uniform(0.8, 1.25, (1, sizes.hyper_channels))
+    step = 1500.0 * 2.0 ** (-quality / 12) * rng.uniform(0.8, 1.25, (1, sizes.latent_channels))
+    z_step = 300.0 * 2.0 ** (-quality / 50) * rng.uniform(0.8, 1.25, (1, sizes.hyper_channels))
     z_row = SCALE_ROWS + np.minimum(HYPER_ROWS - 1, quality // 40) + 0 * z_step.astype(int)
     return {
         "gain": np.rint(2.0**24 / step).astype(np.int32),

@@ -1,0 +1,324 @@
+// Binds csrc/codec: models, encode and decode, and the parts that tests and the exporter compare
+// with their own computation. Arrays are contiguous and typed; samebits.api checks what users pass.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "bindings/bindings.h"
+#include "codec/decode_picture.h"
+#include "codec/encode_picture.h"
+#include "codec/hyper_latents.h"
+#include "codec/model.h"
+#include "codec/schedule.h"
+
+namespace py = pybind11;
+
+namespace samebits {
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+using PyChunk = std::pair<int, py::bytes>;
+
+std::span<const uint8_t> as_span(const py::bytes& bytes) {
+  const std::string_view view = bytes;
+  return {reinterpret_cast<const uint8_t*>(view.data()), view.size()};
+}
+
+py::bytes as_bytes(std::span<const uint8_t> span) {
+  return py::bytes(reinterpret_cast<const char*>(span.data()), span.size());
+}
+
+// An array that owns the vector: no copy.
+template <class T>
+Array<T> as_array(std::vector<T> values, const std::vector<py::ssize_t>& shape) {
+  auto* owned = new std::vector<T>(std::move(values));
+  const py::capsule owner(owned, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return Array<T>(shape, owned->data(), owner);
+}
+
+template <class T>
+Array<T> as_array(Tensor<T> tensor) {
+  return as_array(std::move(tensor.data), {tensor.height, tensor.width, tensor.channels});
+}
+
+PictureView view_of(const Array<uint8_t>& rgb) {
+  if (rgb.ndim() != 3 || rgb.shape(2) != 3 || rgb.shape(0) > kMaxSide || rgb.shape(1) > kMaxSide) {
+    fail(ErrorKind::invalid_argument,
+         "the picture must be an array (H, W, 3) of at most 2^28 a side");
+  }
+  return {rgb.data(), static_cast<int>(rgb.shape(1)), static_cast<int>(rgb.shape(0))};
+}
+
+std::vector<Chunk> chunks_of(const std::vector<PyChunk>& chunks) {
+  std::vector<Chunk> native;
+  for (const auto& [type, bytes] : chunks) {
+    if (type < 0 || type > 255) {
+      fail(ErrorKind::invalid_argument, "chunk type " + std::to_string(type) + " is no byte");
+    }
+    const std::span<const uint8_t> span = as_span(bytes);
+    native.push_back({static_cast<uint8_t>(type), {span.begin(), span.end()}});
+  }
+  return native;
+}
+
+Model load_model(const py::bytes& file) {
+  const std::span<const uint8_t> span = as_span(file);
+  py::gil_scoped_release release;
+  return Model::load({span.begin(), span.end()});
+}
+
+EncodeResult py_encode(const Model& model, const Array<uint8_t>& rgb, int quality,
+                       const ScheduleSpec& schedule, bool grey, const std::vector<PyChunk>& chunks,
+                       int deadzone_q8, const Limits& limits) {
+  const PictureView picture = view_of(rgb);
+  const EncodeOptions options{quality, schedule, grey, chunks_of(chunks), deadzone_q8};
+  py::gil_scoped_release release;
+  return encode_picture(picture, model, options, limits);
+}
+
+Array<uint8_t> py_decode(const Model& model, const py::bytes& stream, const Limits& limits) {
+  const std::span<const uint8_t> bytes = as_span(stream);
+  Picture picture;
+  {
+    py::gil_scoped_release release;
+    picture = decode_picture(bytes, model, limits).picture;
+  }
+  std::vector<py::ssize_t> shape{picture.height, picture.width};
+  if (picture.channels == 3) shape.push_back(3);
+  return as_array(std::move(picture.samples), shape);
+}
+
+Array<int16_t> py_decode_latents(const Model& model, const py::bytes& stream,
+                                 const Limits& limits) {
+  const std::span<const uint8_t> bytes = as_span(stream);
+  Tensor<int16_t> y_hat;
+  {
+    py::gil_scoped_release release;
+    y_hat = decode_latents(bytes, model, limits).y_hat;
+  }
+  return as_array(std::move(y_hat));
+}
+
+// Everything between picture and range coder, for comparison with a float twin.
+struct LatentTrace {
+  Tensor<int16_t> y, y_hat, mean, features, prediction;
+  Tensor<int32_t> z_symbols, symbols;
+  Tensor<uint8_t> rows;
+};
+
+// Writes what another coder sees and does into a trace.
+class TracingCoder : public StepCoder {
+ public:
+  TracingCoder(StepCoder& coder, LatentTrace& trace) : coder_(coder), trace_(trace) {}
+
+  void code(const Step& step, const StepParameters& parameters,
+            std::span<int32_t> symbols) override {
+    coder_.code(step, parameters, symbols);
+    size_t i = 0;
+    for (const Rect& rect : step) {
+      const MaskedPositions positions(trace_.mean.height, trace_.mean.width, rect.phase_mask);
+      for (int64_t n = 0; n < positions.count(); ++n) {
+        const Position p = positions.at(n);
+        for (int c = rect.channel_begin; c < rect.channel_end; ++c, ++i) {
+          trace_.mean.at(p.row, p.column)[c] = parameters.mean[i];
+          trace_.rows.at(p.row, p.column)[c] = parameters.row[i];
+          trace_.symbols.at(p.row, p.column)[c] = symbols[i];
+        }
+      }
+    }
+  }
+
+ private:
+  StepCoder& coder_;
+  LatentTrace& trace_;
+};
+
+LatentTrace trace_latents(const Model& model, const PictureView& picture, int quality,
+                          const ScheduleSpec& spec, int deadzone_q8, const Limits& limits) {
+  if (quality < 0 || quality > kMaxQuality) {
+    fail(ErrorKind::invalid_argument, "quality must be 0 to 100");
+  }
+  const Schedule schedule = make_schedule(spec, model.groups, ErrorKind::invalid_argument);
+  const LatentSizes sizes = latent_sizes(picture.height, picture.width);
+  LatentTrace trace;
+  trace.y = analyze(model, picture, sizes, limits.max_bytes);
+  trace.z_symbols = Tensor<int32_t>(sizes.hyper_height, sizes.hyper_width, model.hyper_channels);
+  trace.z_symbols.data = hyper_symbols(model, quality, trace.y, sizes);
+  HyperInformation hyper =
+      synthesize_hyper(model, dequantize_hyper(model, quality, trace.z_symbols.data, sizes), sizes);
+  trace.features = hyper.features;
+  trace.prediction = hyper.prediction;
+  trace.mean = Tensor<int16_t>(sizes.height, sizes.width, model.latent_channels);
+  trace.rows = Tensor<uint8_t>(sizes.height, sizes.width, model.latent_channels);
+  trace.symbols = Tensor<int32_t>(sizes.height, sizes.width, model.latent_channels);
+  StepQuantizer quantizer(model, quality, deadzone_q8, trace.y);
+  TracingCoder coder(quantizer, trace);
+  trace.y_hat = code_latents(model, quality, schedule, std::move(hyper), coder);
+  return trace;
+}
+
+const Network& network_of(const Model& model, const std::string& name) {
+  if (name == "g_a") return model.analysis;
+  if (name == "g_s") return model.synthesis;
+  if (name == "h_a") return model.hyper_analysis;
+  if (name == "h_s") return model.hyper_synthesis;
+  if (name == "entropy") return model.entropy;
+  fail(ErrorKind::invalid_argument,
+       "there is no network " + name + "; there are g_a, g_s, h_a, h_s and entropy");
+}
+
+Tensor<int16_t> tensor_of(const Array<int16_t>& x) {
+  if (x.ndim() != 3 || x.size() == 0) {
+    fail(ErrorKind::invalid_argument, "the input must be an array (height, width, channels)");
+  }
+  Tensor<int16_t> tensor(static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)),
+                         static_cast<int>(x.shape(2)));
+  std::copy_n(x.data(), x.size(), tensor.data.begin());
+  return tensor;
+}
+
+Array<int16_t> py_run_network(const Model& model, const std::string& name,
+                              const Array<int16_t>& x) {
+  const Network& network = network_of(model, name);
+  const Tensor<int16_t> in = tensor_of(x);
+  Tensor<int16_t> out;
+  {
+    py::gil_scoped_release release;
+    out = network.run(in);
+  }
+  return as_array(std::move(out));
+}
+
+std::vector<Array<int16_t>> py_run_layers(const Model& model, const std::string& name,
+                                          const Array<int16_t>& x) {
+  std::vector<Array<int16_t>> arrays;
+  for (Tensor<int16_t>& out : network_of(model, name).run_all(tensor_of(x))) {
+    arrays.push_back(as_array(std::move(out)));
+  }
+  return arrays;
+}
+
+using PyRect = std::tuple<int, int, int>;
+
+std::vector<std::vector<PyRect>> py_schedule_steps(const ScheduleSpec& spec, const Model& model) {
+  std::vector<std::vector<PyRect>> steps;
+  for (const Step& step : make_schedule(spec, model.groups, ErrorKind::invalid_argument)) {
+    std::vector<PyRect>& rects = steps.emplace_back();
+    for (const Rect& rect : step) {
+      rects.emplace_back(rect.channel_begin, rect.channel_end, rect.phase_mask);
+    }
+  }
+  return steps;
+}
+
+double bits_of(uint64_t bits_q16) {
+  return static_cast<double>(bits_q16) / 65536.0;
+}
+
+void bind_model(py::module_& m) {
+  py::class_<Model>(m, "Model", "A weights file, loaded and checked")
+      .def(py::init(&load_model), py::arg("weights_file"))
+      .def_property_readonly("id", [](const Model& model) { return as_bytes(model.id()); })
+      .def_property_readonly("sha256", [](const Model& model) { return as_bytes(model.sha256); })
+      .def_readonly("latent_channels", &Model::latent_channels)
+      .def_readonly("hyper_channels", &Model::hyper_channels)
+      .def_readonly("feature_channels", &Model::feature_channels)
+      .def_readonly("context_channels", &Model::context_channels)
+      .def_property_readonly("groups", [](const Model& model) { return model.groups.groups; })
+      .def_property_readonly("phase_groups",
+                             [](const Model& model) { return model.groups.phase_groups; })
+      .def("describe", &Model::describe, "Sizes and overflow bounds as lines of text");
+}
+
+void bind_results(py::module_& m) {
+  py::class_<EncodeResult>(m, "EncodeResult", "A stream and what the encoder knows about it")
+      .def_property_readonly("stream", [](const EncodeResult& r) { return as_bytes(r.stream); })
+      .def_property_readonly("y_bits", [](const EncodeResult& r) { return bits_of(r.y_bits_q16); })
+      .def_property_readonly("z_bits", [](const EncodeResult& r) { return bits_of(r.z_bits_q16); })
+      .def_readonly("payload_bytes", &EncodeResult::payload_bytes)
+      .def_readonly("steps", &EncodeResult::steps)
+      .def_readonly("lanes", &EncodeResult::lanes);
+
+  py::class_<LatentTrace> trace(m, "LatentTrace", "Arrays (height, width, channels), see docs");
+  const auto tensor = [&trace](const char* name, auto member) {
+    trace.def_property_readonly(name,
+                                [member](const LatentTrace& t) { return as_array(t.*member); });
+  };
+  tensor("y", &LatentTrace::y);
+  tensor("y_hat", &LatentTrace::y_hat);
+  tensor("mean", &LatentTrace::mean);
+  tensor("features", &LatentTrace::features);
+  tensor("prediction", &LatentTrace::prediction);
+  tensor("z_symbols", &LatentTrace::z_symbols);
+  tensor("symbols", &LatentTrace::symbols);
+  tensor("rows", &LatentTrace::rows);
+}
+
+void bind_functions(py::module_& m) {
+  constexpr Limits kDefault;
+  const auto encode = [](const Model& model, const Array<uint8_t>& rgb, int quality,
+                         const ScheduleSpec& schedule, bool grey,
+                         const std::vector<PyChunk>& chunks, int deadzone_q8, int64_t max_pixels,
+                         int64_t max_bytes) {
+    return py_encode(model, rgb, quality, schedule, grey, chunks, deadzone_q8,
+                     {max_pixels, max_bytes});
+  };
+  m.def("encode_picture", encode, py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(),
+        py::arg("quality"), py::arg("schedule") = ScheduleSpec{}, py::arg("grey") = false,
+        py::arg("chunks") = std::vector<PyChunk>{}, py::arg("deadzone_q8") = kPlainRounding,
+        py::arg("max_pixels") = kDefault.max_pixels, py::arg("max_bytes") = kDefault.max_bytes);
+
+  const auto decode = [](const Model& model, const py::bytes& stream, int64_t max_pixels,
+                         int64_t max_bytes) {
+    return py_decode(model, stream, {max_pixels, max_bytes});
+  };
+  m.def("decode_picture", decode, "uint8 (H, W, 3), or (H, W) if the stream is grey",
+        py::arg("model"), py::arg("stream"), py::kw_only(),
+        py::arg("max_pixels") = kDefault.max_pixels, py::arg("max_bytes") = kDefault.max_bytes);
+
+  const auto latents = [](const Model& model, const py::bytes& stream, int64_t max_pixels,
+                          int64_t max_bytes) {
+    return py_decode_latents(model, stream, {max_pixels, max_bytes});
+  };
+  m.def("decode_latents", latents, "y_hat, int16 (h, w, M)", py::arg("model"), py::arg("stream"),
+        py::kw_only(), py::arg("max_pixels") = kDefault.max_pixels,
+        py::arg("max_bytes") = kDefault.max_bytes);
+
+  const auto trace = [](const Model& model, const Array<uint8_t>& rgb, int quality,
+                        const ScheduleSpec& schedule, int deadzone_q8) {
+    const PictureView picture = view_of(rgb);
+    py::gil_scoped_release release;
+    return trace_latents(model, picture, quality, schedule, deadzone_q8, Limits{});
+  };
+  m.def("encode_latents", trace, "What the encoder computes before the range coder",
+        py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(), py::arg("quality"),
+        py::arg("schedule") = ScheduleSpec{}, py::arg("deadzone_q8") = kPlainRounding);
+
+  m.def("run_network", &py_run_network, py::arg("model"), py::arg("name"),
+        py::arg("x").noconvert());
+  m.def("run_layers", &py_run_layers, "The outputs of all operations of a network",
+        py::arg("model"), py::arg("name"), py::arg("x").noconvert());
+  m.def("schedule_steps", &py_schedule_steps,
+        "Steps as lists of (channel begin, channel end, phase mask)", py::arg("schedule"),
+        py::arg("model"));
+}
+
+}  // namespace
+
+void bind_codec(py::module_& m) {
+  bind_model(m);
+  bind_results(m);
+  bind_functions(m);
+}
+
+}  // namespace samebits
