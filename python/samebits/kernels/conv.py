@@ -53,7 +53,7 @@ def conv2d(
     Parameters
     ----------
     x : array of int16 or uint8, shape (N, H, W, C) or (H, W, C)
-        Any strides; a non-contiguous array is copied.
+        Any strides and byte order; what is not contiguous is copied.
     weight : array of int16 or int8, shape (O, kernel height, kernel width, C / groups)
     bias : array of int32, shape (O,), optional
     stride : int
@@ -156,7 +156,7 @@ def conv2d_requantized(
 def _input(x: ArrayLike) -> tuple[NDArray[np.int16], bool]:
     """Give x as contiguous int16 (N, H, W, C), and whether it had no N."""
     x = np.asarray(x)
-    if x.dtype not in (np.int16, np.uint8):
+    if x.dtype.newbyteorder("=") not in (np.int16, np.uint8):
         raise InvalidArgument(f"x has dtype {x.dtype}; it must be int16 or uint8")
     if x.ndim not in (3, 4):
         raise InvalidArgument(f"x has shape {x.shape}; it must be (N, H, W, C) or (H, W, C)")
@@ -170,7 +170,7 @@ def _weights(
     weight: ArrayLike, bias: ArrayLike | None
 ) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
     weight = np.asarray(weight)
-    if weight.dtype not in (np.int16, np.int8):
+    if weight.dtype.newbyteorder("=") not in (np.int16, np.int8):
         raise InvalidArgument(f"weight has dtype {weight.dtype}; it must be int16 or int8")
     if weight.ndim != 4 or 0 in weight.shape:
         raise InvalidArgument(
@@ -180,12 +180,12 @@ def _weights(
     if bias is None:
         bias = np.zeros(weight.shape[0], np.int32)
     bias = np.asarray(bias)
-    if bias.dtype != np.int32 or bias.shape != weight.shape[:1]:
+    if bias.dtype.newbyteorder("=") != np.int32 or bias.shape != weight.shape[:1]:
         raise InvalidArgument(
             f"bias has dtype {bias.dtype} and shape {bias.shape}; it must be int32 of shape "
             f"{weight.shape[:1]}, one for each output channel"
         )
-    return np.ascontiguousarray(weight, np.int16), np.ascontiguousarray(bias)
+    return np.ascontiguousarray(weight, np.int16), np.ascontiguousarray(bias, np.int32)
 
 
 def _per_channel(values: ArrayLike, channels: int, name: str) -> NDArray[np.int32]:
