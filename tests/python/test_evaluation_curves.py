@@ -103,7 +103,8 @@ def test_stored_anchors_are_complete():
     names = [curve.name for curve in kodak.curves]
     assert {"vtm", "bpg", "jpeg-2020", "webp-2020", "cheng2020-anchor", "elic"} <= set(names)
     for anchor in kodak.curves:
-        assert anchor.source and anchor.label
+        assert anchor.source
+        assert anchor.label
         rates, levels = rising_points(anchor, "psnr_db")
         assert len(rates) >= 4, anchor.name
         assert 20 < levels[0] < levels[-1] < 60

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from samebits.evaluation.bd_rate import BdRate
+from samebits.evaluation.bd_rate import METRICS, BdRate
 from samebits.evaluation.curves import Curve
 from samebits.evaluation.results import Evaluation
 
@@ -23,8 +23,7 @@ def eval_page(evaluation: Evaluation, *, psnr_svg: bytes, ms_ssim_svg: bytes) ->
         summary=html.escape(_summary(evaluation)),
         psnr_plot=_data_uri(psnr_svg),
         ms_ssim_plot=_data_uri(ms_ssim_svg),
-        bd_psnr=_bd_table(evaluation, "psnr_db"),
-        bd_ms_ssim=_bd_table(evaluation, "ms_ssim_db"),
+        bd_rates=_bd_table(evaluation),
         curves="\n".join(_curve_table(evaluation, curve) for curve in evaluation.curves),
         sources=_sources(evaluation.anchors),
         provenance=html.escape(_provenance(evaluation)),
@@ -53,20 +52,30 @@ def _data_uri(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
-def _bd_table(evaluation: Evaluation, metric: str) -> str:
-    """Rows are what is compared with, columns the measured codecs."""
-    rates = {(r.test, r.anchor): r for r in evaluation.bd_rates if r.metric == metric}
-    columns = evaluation.curves
+def _bd_table(evaluation: Evaluation) -> str:
+    """Rows are what is compared with; columns the measured codecs, by PSNR and by MS-SSIM."""
+    rates = {(r.metric, r.test, r.anchor): r for r in evaluation.bd_rates}
+    if not rates:
+        return "<p>No two curves overlap.</p>"
+    columns = [(metric, test) for metric in METRICS for test in evaluation.curves]
+    span = len(evaluation.curves)
+    groups = (
+        f'<tr><td></td><th scope="colgroup" colspan="{span}">by PSNR (RGB)</th>'
+        f'<th scope="colgroup" colspan="{span}">by MS-SSIM</th></tr>'
+    )
+    heads = ["<th>against</th>", *(f"<th>{html.escape(test.label)}</th>" for _, test in columns)]
+    sections = [("Measured in this run", evaluation.curves)]
+    if evaluation.anchors:
+        sections.append((f"Published for {evaluation.anchor_set}", evaluation.anchors))
     rows = []
-    for anchor in [*evaluation.curves, *evaluation.anchors]:
-        cells = [_bd_cell(rates.get((test.name, anchor.name))) for test in columns]
-        if any(rates.get((test.name, anchor.name)) for test in columns):
-            kind = "" if anchor in evaluation.curves else ' <span class="tag">published</span>'
-            rows.append([f'<th scope="row">{html.escape(anchor.label)}{kind}</th>', *cells])
-    if not rows:
-        return "<p>No two curves overlap in this metric.</p>"
-    heads = ["<th>against</th>", *(f"<th>{html.escape(test.label)}</th>" for test in columns)]
-    return _table(heads, rows)
+    for title, anchors in sections:
+        rows.append([f'<th scope="rowgroup" colspan="{1 + 2 * span}">{html.escape(title)}</th>'])
+        for anchor in anchors:
+            found = [rates.get((metric, test.name, anchor.name)) for metric, test in columns]
+            if any(found):
+                head = f'<th scope="row">{html.escape(anchor.label)}</th>'
+                rows.append([head, *(_bd_cell(rate) for rate in found)])
+    return _table(heads, rows, above=groups)
 
 
 def _bd_cell(rate: BdRate | None) -> str:
@@ -108,9 +117,9 @@ def _number(value: float, digits: int, unit: str) -> str:
     return f"{value:.{digits}f}{unit}" if math.isfinite(value) else "–"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, above: str = "") -> str:
     body = "\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
-    head = f"<thead><tr>{''.join(heads)}</tr></thead>"
+    head = f"<thead>{above}<tr>{''.join(heads)}</tr></thead>"
     return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
+
 from samebits.evaluation.bd_rate import rising_points
 from samebits.evaluation.results import Evaluation
 
 AXES = {"psnr_db": "PSNR (RGB), dB", "ms_ssim_db": "MS-SSIM, dB"}
+Line = tuple[np.ndarray, np.ndarray]  # rates and levels
+MAX_RATE = 1.75  # bits per pixel; above, all codecs look alike
 COLORS = {
     "samebits": "#d1495b",
     "jpeg": "#8d96a3",
@@ -40,9 +44,9 @@ def draw(evaluation: Evaluation, *, metric: str, image_format: str) -> bytes:
     ):
         figure = Figure(figsize=(8.0, 5.6), layout="constrained")
         axes = figure.add_subplot()
-        right = _draw_measured(axes, evaluation, metric)
-        _draw_anchors(axes, evaluation, metric)
-        axes.set_xlim(0.0, right)
+        measured = _draw_measured(axes, evaluation, metric)
+        published = _draw_anchors(axes, evaluation, metric)
+        _set_range(axes, measured, published)
         axes.set_xlabel("bits per pixel (complete files)")
         axes.set_ylabel(AXES[metric])
         axes.set_title(
@@ -57,10 +61,8 @@ def draw(evaluation: Evaluation, *, metric: str, image_format: str) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_measured(axes, evaluation: Evaluation, metric: str) -> float:
-    """Draw the measured curves; returns the rate to end the axis at."""
-    right = 0.5
-    bottom = []
+def _draw_measured(axes, evaluation: Evaluation, metric: str) -> list[Line]:
+    lines = []
     for curve in evaluation.curves:
         rates, levels = rising_points(curve, metric)
         if not len(rates):
@@ -76,26 +78,32 @@ def _draw_measured(axes, evaluation: Evaluation, metric: str) -> float:
             label=curve.label,
             zorder=3 if ours else 2,
         )
-        right = max(right, min(float(rates[-1]), 2.0))
-        bottom.append(float(levels[0]))
-    if bottom:
-        axes.set_ylim(bottom=min(bottom) - 0.5)
-    return right
+        lines.append((rates, levels))
+    return lines
 
 
-def _draw_anchors(axes, evaluation: Evaluation, metric: str) -> None:
+def _draw_anchors(axes, evaluation: Evaluation, metric: str) -> list[Line]:
     by_name = {curve.name: curve for curve in evaluation.anchors}
-    chosen = [by_name[name] for name in PLOTTED_ANCHORS if name in by_name] or list(
-        evaluation.anchors[:6]
-    )
-    for curve, style, color in zip(chosen, ANCHOR_STYLES, ANCHOR_COLORS, strict=False):
+    chosen = [by_name[name] for name in PLOTTED_ANCHORS if name in by_name]
+    lines = []
+    for curve, style, color in zip(
+        chosen or evaluation.anchors, ANCHOR_STYLES, ANCHOR_COLORS, strict=False
+    ):
         rates, levels = rising_points(curve, metric)
         if len(rates):
-            axes.plot(
-                rates,
-                levels,
-                linestyle=style,
-                linewidth=1.1,
-                color=color,
-                label=f"{curve.label} (published)",
-            )
+            label = f"{curve.label} (published)"
+            axes.plot(rates, levels, linestyle=style, linewidth=1.1, color=color, label=label)
+            lines.append((rates, levels))
+    return lines
+
+
+def _set_range(axes, measured: list[Line], published: list[Line]) -> None:
+    """From zero rate to what the measured codecs reach, at most `MAX_RATE`; all curves visible."""
+    if not measured:
+        return
+    right = max(0.5, *(min(float(rates[-1]), MAX_RATE) for rates, _ in measured))
+    bottom = min(float(levels[0]) for _, levels in measured)
+    top = max(float(np.interp(right, rates, levels)) for rates, levels in [*measured, *published])
+    margin = 0.03 * (top - bottom)
+    axes.set_xlim(0.0, right)
+    axes.set_ylim(bottom - margin, top + margin)

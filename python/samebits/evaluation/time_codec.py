@@ -38,8 +38,8 @@ class CodecTiming:
     size_bytes : int or None
         Of the stream.
     baseline_bytes, peak_bytes : int or None
-        Resident memory of the process before the first call (interpreter, NumPy, input), and its
-        peak after the last.
+        Peak resident memory of the process before the first call (interpreter, NumPy, reading the
+        input) and after the last.
     """
 
     picture: str
