@@ -67,19 +67,25 @@ class BlockWalk {
     const int pad = (layer_.kernel - 1) / 2;
     for (int ky = 0; ky < layer_.kernel; ++ky) {
       const int y = block.y * layer_.stride + ky - pad;
-      const bool row_inside = y >= 0 && y < x_.height;
-      const int64_t row = int64_t{y - x_.first_row} * x_.width;
-      for (int kx = 0; kx < layer_.kernel; ++kx) {
-        for (int p = 0; p < block.pixels; ++p) {
-          const int x = (block.x + p) * layer_.stride + kx - pad;
-          const bool inside = row_inside && x >= 0 && x < x_.width;
-          *inputs++ = inside ? x_.data + (row + x) * layer_.in_channels : zeros_.data();
-        }
-      }
+      for (int kx = 0; kx < layer_.kernel; ++kx, inputs += block.pixels)
+        gather_row(y, block.x * layer_.stride + kx - pad, block.pixels, inputs);
     }
   }
 
  private:
+  // Pointers to pixels x, x + stride, ... of input row y.
+  void gather_row(int y, int x, int pixels, const int16_t** inputs) const {
+    int before = x < 0 ? std::min(pixels, (layer_.stride - 1 - x) / layer_.stride) : 0;
+    int inside = x < x_.width ? std::min(pixels, (x_.width - 1 - x) / layer_.stride + 1) : 0;
+    if (y < 0 || y >= x_.height) before = inside = 0;
+    int p = 0;
+    for (; p < before; ++p) inputs[p] = zeros_.data();
+    const int64_t first = int64_t{y - x_.first_row} * x_.width + x;
+    const int64_t step = int64_t{layer_.stride} * layer_.in_channels;
+    for (; p < inside; ++p) inputs[p] = x_.data + (first * layer_.in_channels + p * step);
+    for (; p < pixels; ++p) inputs[p] = zeros_.data();
+  }
+
   const ConvLayer& layer_;
   const RowWindow& x_;
   int begin_, out_width_, blocks_per_row_;

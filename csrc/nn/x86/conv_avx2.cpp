@@ -88,30 +88,50 @@ void dense_rest(int pixels, const int16_t* w, const int32_t* bias, const ConvBlo
   }
 }
 
-// 16 channels of one pixel. `rest` < 16 means that only so many exist; the others are read as zero.
-__m256i load_channels(const int16_t* x, int rest) {
-  if (rest >= 16) return load(x);
+// 16 channels of one pixel. Unless kFull, only `rest` exist and the others are read as zero.
+template <bool kFull>
+inline __attribute__((always_inline)) __m256i load_channels(const int16_t* x, int rest) {
+  if (kFull) return load(x);
   int16_t padded[16] = {};
   std::memcpy(padded, x, sizeof(int16_t) * static_cast<size_t>(rest));
   return load(padded);
 }
 
-void depthwise_pixel(const int16_t* w, const int32_t* bias, const ConvBlock& block, int pixel,
-                     int channel) {
-  const int rest = block.out_channels - channel;
+// 16 channels of one pixel. Taps are multiplied in pairs; the last has no partner.
+template <int kTaps, bool kFull>
+inline __attribute__((always_inline)) void depthwise_group(const int16_t* const (&in)[kTaps],
+                                                           int channel, int rest, const int16_t* w,
+                                                           const int32_t* bias, int32_t* acc) {
   __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
-  for (int t = 0; t < block.taps; t += 2, w += 32) {
-    const int16_t* const* in = block.inputs + t * block.pixels + pixel;
-    const __m256i a = load_channels(in[0] + channel, rest);
-    const __m256i b = t + 1 < block.taps ? load_channels(in[block.pixels] + channel, rest)
-                                         : _mm256_setzero_si256();
-    low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), load(w)));
-    high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), load(w + 16)));
+#pragma GCC unroll 5
+  for (int t = 0; t < kTaps; t += 2) {
+    const __m256i a = load_channels<kFull>(in[t] + channel, rest);
+    const __m256i b =
+        t + 1 < kTaps ? load_channels<kFull>(in[t + 1] + channel, rest) : _mm256_setzero_si256();
+    const __m256i wl = load(w + t * 16), wh = load(w + t * 16 + 16);
+    low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), wl));
+    high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), wh));
   }
   // low holds channels 0-3 and 8-11, high 4-7 and 12-15.
-  int32_t* acc = block.acc + static_cast<int64_t>(pixel) * block.acc_stride + channel;
   store(acc, _mm256_add_epi32(load(bias), _mm256_permute2x128_si256(low, high, 0x20)));
   store(acc + 8, _mm256_add_epi32(load(bias + 8), _mm256_permute2x128_si256(low, high, 0x31)));
+}
+
+// Pixel by pixel, so that memory is read in order.
+template <int kTaps>
+void depthwise_pixels(const int16_t* packed_weight, const int32_t* bias, const ConvBlock& block) {
+  constexpr int64_t kGroupWeights = int64_t{32} * ((kTaps + 1) / 2);
+  int32_t* acc = block.acc;
+  for (int p = 0; p < block.pixels; ++p, acc += block.acc_stride) {
+    const int16_t* in[kTaps];
+    for (int t = 0; t < kTaps; ++t) in[t] = block.inputs[t * block.pixels + p];
+    const int16_t* w = packed_weight;
+    int c = 0;
+    for (; c + kOutputGroup <= block.out_channels; c += kOutputGroup, w += kGroupWeights)
+      depthwise_group<kTaps, true>(in, c, kOutputGroup, w, bias + c, acc + c);
+    if (c < block.out_channels)
+      depthwise_group<kTaps, false>(in, c, block.out_channels - c, w, bias + c, acc + c);
+  }
 }
 
 }  // namespace
@@ -132,12 +152,10 @@ void dense_block_avx2(const int16_t* packed_weight, const int32_t* packed_bias,
 
 void depthwise_block_avx2(const int16_t* packed_weight, const int32_t* packed_bias,
                           const ConvBlock& block) {
-  const int64_t group_weights = int64_t{32} * ((block.taps + 1) / 2);
-  for (int c = 0; c < block.out_channels; c += kOutputGroup) {
-    for (int p = 0; p < block.pixels; ++p)
-      depthwise_pixel(packed_weight, packed_bias + c, block, p, c);
-    packed_weight += group_weights;
-  }
+  if (block.taps == 9)
+    depthwise_pixels<9>(packed_weight, packed_bias, block);
+  else
+    depthwise_pixels<1>(packed_weight, packed_bias, block);
 }
 
 }  // namespace samebits
