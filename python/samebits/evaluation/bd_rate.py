@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -67,17 +68,16 @@ def bd_rate(test: Curve, anchor: Curve, *, metric: str) -> BdRate | None:
         with warnings.catch_warnings():
             # A small overlap is not hidden: low_db and high_db travel with the result.
             warnings.simplefilter("ignore")
-            return float(
-                bjontegaard.bd_rate(
-                    anchor_rates,
-                    anchor_levels,
-                    test_rates,
-                    test_levels,
-                    method=method,
-                    require_matching_points=False,
-                    min_overlap=0,
-                )
+            value = bjontegaard.bd_rate(
+                anchor_rates,
+                anchor_levels,
+                test_rates,
+                test_levels,
+                method=method,
+                require_matching_points=False,
+                min_overlap=0,
             )
+        return float(cast(float, value))
 
     return BdRate(
         test=test.name,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import AvifImagePlugin, Image, features
+from PIL import Image, features
 
 from samebits.errors import InvalidArgument
 
@@ -152,8 +152,10 @@ def _webp(options: CodecOptions) -> Codec:
 
 def _avif(options: CodecOptions) -> Codec:
     _require_format("avif")
+    from PIL import AvifImagePlugin  # not in Pillow before 11.3
+
     # How Pillow lets the decoder's threads be chosen.
-    AvifImagePlugin.DECODE_MAX_THREADS = options.threads
+    AvifImagePlugin.DEFAULT_MAX_THREADS = options.threads
     return Codec(
         name="avif",
         label="AVIF",

@@ -96,14 +96,14 @@ def load_rgb(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             upright = ImageOps.exif_transpose(picture)
-            return np.asarray(upright.convert("RGB"))
+            return np.array(upright.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise InvalidArgument(f"{path} cannot be read as a picture: {error}") from error
 
 
 def pixels_sha256(rgb: np.ndarray) -> str:
     """SHA-256 of the samples of a uint8 picture (H, W, 3), row by row, R G B."""
-    return hashlib.sha256(np.ascontiguousarray(rgb)).hexdigest()
+    return hashlib.sha256(rgb.tobytes()).hexdigest()
 
 
 def measure_once(

@@ -42,7 +42,7 @@ def draw(evaluation: Evaluation, *, metric: str, image_format: str) -> bytes:
     with matplotlib.rc_context(
         {"font.size": 10.5, "svg.fonttype": "path", "svg.hashsalt": "samebits"}
     ):
-        figure = Figure(figsize=(8.0, 5.6), layout="constrained")
+        figure = Figure(figsize=(8.0, 6.4), layout="constrained")
         axes = figure.add_subplot()
         measured = _draw_measured(axes, evaluation, metric)
         published = _draw_anchors(axes, evaluation, metric)
@@ -54,7 +54,8 @@ def draw(evaluation: Evaluation, *, metric: str, image_format: str) -> bytes:
         )
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="lower right", frameon=False)
+        title = "with dots: measured in this run; without: published"
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, title=title)
         buffer = io.BytesIO()
         metadata = {"Date": None} if image_format == "svg" else None
         figure.savefig(buffer, format=image_format, dpi=160, metadata=metadata)
@@ -91,8 +92,7 @@ def _draw_anchors(axes, evaluation: Evaluation, metric: str) -> list[Line]:
     ):
         rates, levels = rising_points(curve, metric)
         if len(rates):
-            label = f"{curve.label} (published)"
-            axes.plot(rates, levels, linestyle=style, linewidth=1.1, color=color, label=label)
+            axes.plot(rates, levels, linestyle=style, linewidth=1.1, color=color, label=curve.label)
             lines.append((rates, levels))
     return lines
 

@@ -22,7 +22,7 @@ def evaluate(
     dataset: str,
     anchors_file: Path | None = None,
     jobs: int = 1,
-    on_picture: Callable[[MeasuredPicture], None] = lambda picture: None,
+    on_picture: Callable[[MeasuredPicture], object] = lambda picture: None,
 ) -> Evaluation:
     """Measure, average and compare.
 
