@@ -76,8 +76,10 @@ class Reader {
   }
 
   void varint_minus_1(const char* name, uint32_t& value, uint32_t max) {
-    varint(name, value, 0, max - 1);
-    ++value;
+    const size_t position = bytes_.position();
+    const uint64_t found = uint64_t{bytes_.varint(name)} + 1;
+    check(name, found, 1, max, position);
+    value = static_cast<uint32_t>(found);
   }
 
  private:
@@ -89,7 +91,7 @@ class Reader {
     return static_cast<uint32_t>(byte_ >> cursor_.advance(count)) & ((1u << count) - 1);
   }
 
-  static void check(const char* name, uint32_t value, uint32_t min, uint32_t max, size_t position) {
+  static void check(const char* name, uint64_t value, uint32_t min, uint32_t max, size_t position) {
     if (value >= min && value <= max) return;
     fail(ErrorKind::corrupt_stream, std::string(name) + " is " + std::to_string(value) +
                                         ", must be " + std::to_string(min) + " to " +

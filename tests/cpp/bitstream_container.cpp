@@ -130,7 +130,8 @@ void test_sizes() {
     copy.insert(copy.begin() + 8, varint.begin(), varint.end());
     parse_stream(with_checksum(copy));
   };
-  CHECK_FAILS(corrupt_stream, "width is 268435456", with_width({0x80, 0x80, 0x80, 0x80, 0x01}));
+  CHECK_FAILS(corrupt_stream, "width is 268435457, must be 1 to",
+              with_width({0x80, 0x80, 0x80, 0x80, 0x01}));
   CHECK_FAILS(corrupt_stream, "width is not a valid", with_width({0xFF, 0x00}));
   CHECK_FAILS(corrupt_stream, "width is not a valid",
               with_width({0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01}));

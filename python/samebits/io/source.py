@@ -138,8 +138,7 @@ def check_image(image) -> None:
             f"the picture has {frames} frames; animations and several pages are not supported "
             "yet, pass one frame: image.seek(n), then image.copy()"
         )
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", [])]
-    if image.mode[0] in "IF" or any(";16" in raw_mode for raw_mode in raw_modes):
+    if image.mode[0] in "IF" or any(map(_drops_bits, getattr(image, "tile", []))):
         raise InvalidArgument(
             f"the picture has more than 8 bits a sample (mode {image.mode}); 16-bit, 32-bit and "
             "float pictures are not supported yet, convert it to 8 bits first"
@@ -154,6 +153,14 @@ def check_image(image) -> None:
             f"the picture has mode {image.mode}, which is not supported yet; convert it first: "
             'image.convert("RGB")'
         )
+
+
+def _drops_bits(tile) -> bool:
+    """Whether PIL will shorten the samples while it loads this part of a file."""
+    codec, arguments = tile[0], tile[3]
+    if codec in ("ppm", "ppm_plain"):
+        return max((size for size in arguments if isinstance(size, int)), default=0) > 255
+    return ";16" in str(arguments)
 
 
 def _turned(image, value: int):
