@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough. Python flushes stdout at exit: give it a sink.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except (SamebitsError, OSError) as error:
+    except (SamebitsError, OSError, ImportError) as error:  # an extra may not be installed
         print(f"samebits: {error}", file=sys.stderr)
         return EXIT_FAILED
 
