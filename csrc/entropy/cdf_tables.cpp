@@ -29,8 +29,8 @@ void CdfTables::check() const {
     refuse(std::to_string(rows) + " rows; there must be 1 to " + std::to_string(kMaxRows));
   }
   if (row_begin_.size() != rows + 1) {
-    refuse("row_begin has " + std::to_string(row_begin_.size()) + " values, needs rows + 1 = " +
-           std::to_string(rows + 1));
+    refuse("row_begin has " + std::to_string(row_begin_.size()) +
+           " values, needs rows + 1 = " + std::to_string(rows + 1));
   }
   if (row_begin_.front() != 0 || row_begin_.back() < 0 ||
       static_cast<size_t>(row_begin_.back()) != starts_.size()) {

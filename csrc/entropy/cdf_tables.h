@@ -20,7 +20,7 @@ class CdfTables {
     uint32_t escape;  // n - 1
   };
 
-  static constexpr int kBucketShift = 8;
+  static constexpr int kBucketShift = 7;
   static constexpr int kBucketsPerRow = 1 << (kCdfBits - kBucketShift);
   static constexpr int kMaxRows = 256;
 
@@ -32,7 +32,7 @@ class CdfTables {
   int rows() const { return static_cast<int>(min_symbol_.size()); }
   int entries(int row) const { return row_begin_[row + 1] - row_begin_[row]; }
   int32_t min_symbol(int row) const { return min_symbol_[row]; }
-  int32_t max_symbol(int row) const { return min_symbol_[row] + entries(row) - 2; }
+  int32_t max_symbol(int row) const { return min_symbol_[row] + (entries(row) - 2); }
 
   const std::vector<uint16_t>& starts() const { return starts_; }
   const std::vector<int32_t>& row_begin() const { return row_begin_; }

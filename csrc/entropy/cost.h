@@ -10,7 +10,8 @@
 
 namespace samebits {
 
-// floor(log2(x) * 65536) for x >= 1; exact to about one unit (the mantissa is truncated to 32 bits).
+// floor(log2(x) * 65536) for x >= 1; exact to about one unit (the mantissa is truncated to 32
+// bits).
 uint32_t log2_q16(uint32_t x);
 
 // Cost of every entry of every row. An escape costs its entry and the bytes of its value.

@@ -31,8 +31,8 @@ uint64_t Leb128Reader::read(const char* what) {
       return value;
     }
   }
-  fail(ErrorKind::corrupt_stream, std::string(what) + ": a number of more than 5 bytes ends at " +
-                                      std::to_string(next_));
+  fail(ErrorKind::corrupt_stream,
+       std::string(what) + ": a number of more than 5 bytes ends at " + std::to_string(next_));
 }
 
 }  // namespace samebits

@@ -1,9 +1,9 @@
 // The range coder of arithmetic.md 5: several lanes over one sequence of 16-bit words.
 //
-// A lane is a subtractive range coder with carry (Martin 1979; Schindler's byte-wise renormalization,
-// here by words). Lanes are independent except for the place of their words: the encoder puts each
-// word where the decoder asks for it, so a decoder needs one read position for all lanes and can work
-// on the lanes of a group at the same time.
+// A lane is a subtractive range coder with carry (Martin 1979; Schindler's byte-wise
+// renormalization, here by words). Lanes are independent except for the place of their words: the
+// encoder puts each word where the decoder asks for it, so a decoder needs one read position for
+// all lanes and can work on the lanes of a group at the same time.
 #pragma once
 
 #include <array>
@@ -41,8 +41,8 @@ class RangeEncoder {
   struct Lane {
     uint32_t low = 0;
     uint32_t range = UINT32_MAX;
-    uint32_t place = 0;       // of the word that is written next
-    uint32_t place_next = 0;  // of the one after
+    uint32_t place = 0;        // of the word that is written next
+    uint32_t place_next = 0;   // of the one after
     uint32_t written = kNone;  // place of the last word written
   };
 

@@ -1,5 +1,4 @@
 // arithmetic.md 5, seen from the decoder.
-#include <algorithm>
 #include <string>
 
 #include "base/error.h"
@@ -14,7 +13,9 @@ namespace {
   fail(ErrorKind::corrupt_stream, "range coder payload: " + what);
 }
 
-uint32_t load_word(const uint8_t* bytes) { return bytes[0] | uint32_t{bytes[1]} << 8; }
+uint32_t load_word(const uint8_t* bytes) {
+  return bytes[0] | uint32_t{bytes[1]} << 8;
+}
 
 }  // namespace
 
@@ -26,9 +27,9 @@ RangeDecoder::RangeDecoder(const CdfTables& tables, std::span<const uint8_t> pay
   lanes_ = 1 << (first & 7);
   const uint64_t escape_bytes = first >> 3;
   if (escape_bytes > head.remaining()) {
-    fail(ErrorKind::truncated, "range coder payload: the escape section has " +
-                                   std::to_string(escape_bytes) + " bytes, only " +
-                                   std::to_string(head.remaining()) + " are left; is the stream cut?");
+    fail(ErrorKind::truncated,
+         "range coder payload: the escape section has " + std::to_string(escape_bytes) +
+             " bytes, only " + std::to_string(head.remaining()) + " are left; is the stream cut?");
   }
   const auto body = payload.subspan(head.position());
   escapes_ = Leb128Reader(body.first(static_cast<size_t>(escape_bytes)));
@@ -43,14 +44,17 @@ RangeDecoder::RangeDecoder(const CdfTables& tables, std::span<const uint8_t> pay
     const uint32_t high = read_word();
     range_[lane] = UINT32_MAX;
     code_[lane] = high << 16 | read_word();
-    if (code_[lane] == UINT32_MAX) corrupt("lane " + std::to_string(lane) + " starts with 2^32 - 1");
+    if (code_[lane] == UINT32_MAX)
+      corrupt("lane " + std::to_string(lane) + " starts with 2^32 - 1");
   }
 }
 
 void RangeDecoder::decode(std::span<const uint8_t> rows, std::span<int32_t> symbols) {
   check_batch(tables_, symbols.size(), rows);
   size_t i = 0;
-  if (lanes_ >= 4) {
+  if (lanes_ >= 8) {
+    i = decode_groups<8>(rows, symbols);
+  } else if (lanes_ == 4) {
     i = decode_groups<4>(rows, symbols);
   } else if (lanes_ == 2) {
     i = decode_groups<2>(rows, symbols);
@@ -63,8 +67,9 @@ void RangeDecoder::decode(std::span<const uint8_t> rows, std::span<int32_t> symb
 }
 
 // Decodes groups of lanes while no lane of a group can run out of words, and says how many symbols
-// that were. The lanes of a group are independent up to the reading of words, so that their searches
-// overlap; a word is loaded whether it is needed or not, because a branch could not be predicted.
+// that were. The lanes of a group are independent up to the reading of words, so that their
+// searches overlap; a word is loaded whether it is needed or not, because a branch could not be
+// predicted.
 template <int kGroup>
 size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols) {
   if (word_count_ < kGroup || words_read_ > word_count_ - kGroup) return 0;
@@ -83,8 +88,7 @@ size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int3
     uint32_t entry[kGroup];
     for (int lane = 0; lane < kGroup; ++lane) {
       const CdfTables::Row& row = row_data[rows[i + lane]];
-      const uint32_t* const c =
-          find_entry(row, bounds, buckets, lane_code[lane], lane_range[lane]);
+      const uint32_t* const c = find_entry(row, bounds, buckets, lane_code[lane], lane_range[lane]);
       const uint32_t lo = scaled(lane_range[lane], c[0]);
       lane_range[lane] = scaled(lane_range[lane], c[1]) - lo;
       lane_code[lane] -= lo;

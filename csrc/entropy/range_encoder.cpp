@@ -17,8 +17,8 @@ int lanes_for_bytes(size_t estimated_payload_bytes) {
 
 RangeEncoder::RangeEncoder(const CdfTables& tables, int lanes) : tables_(tables), lanes_(lanes) {
   if (lanes < 1 || lanes > kMaxLanes || !std::has_single_bit(static_cast<unsigned>(lanes))) {
-    fail(ErrorKind::invalid_argument, "the range coder takes 1, 2, 4, 8, 16 or 32 lanes, not " +
-                                          std::to_string(lanes));
+    fail(ErrorKind::invalid_argument,
+         "the range coder takes 1, 2, 4, 8, 16 or 32 lanes, not " + std::to_string(lanes));
   }
   for (int lane = 0; lane < lanes_; ++lane) {
     lane_[lane].place = 2 * lane;
@@ -68,8 +68,8 @@ void RangeEncoder::write_word(Lane& lane, uint32_t word) {
 }
 
 // Adds one to the number that the lane's written words form. It never runs off the first word: all
-// of a lane stays below 2^32 - 1 at the scale of its first two words. A word that was 0xFFFF becomes
-// 0, so a second carry stops there: the cost per word is constant on average.
+// of a lane stays below 2^32 - 1 at the scale of its first two words. A word that was 0xFFFF
+// becomes 0, so a second carry stops there: the cost per word is constant on average.
 void RangeEncoder::carry(Lane& lane) {
   for (uint32_t place = lane.written;; place = written_before_[place]) {
     assert(place != kNone);
@@ -106,7 +106,8 @@ std::vector<uint8_t> RangeEncoder::finish() {
   while (count > least && words_[count - 1] == 0) --count;
 
   std::vector<uint8_t> payload;
-  const uint64_t lanes_log2 = static_cast<uint64_t>(std::countr_zero(static_cast<unsigned>(lanes_)));
+  const uint64_t lanes_log2 =
+      static_cast<uint64_t>(std::countr_zero(static_cast<unsigned>(lanes_)));
   const uint64_t head = uint64_t{escapes_.size()} * 8 + lanes_log2;
   if (head >= kLeb128Limit) {
     fail(ErrorKind::limit_exceeded, "the escape section has more than 2^32 - 1 bytes");

@@ -274,8 +274,8 @@ def range_decode(
     Truncated
         If the payload ends too early.
     CorruptStream
-        If the payload cannot have been made by an encoder. Damage that hits only symbols is found
-        in 255 of 256 cases; a container that must find all of it needs a checksum.
+        If the payload cannot have been made by an encoder. That finds most damage, not all of it;
+        a container that must find every flipped bit needs a checksum.
     InvalidArgument
         For another dtype or a table index beyond the tables.
     """
