@@ -80,6 +80,8 @@ def encode(
     mode: int = DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
 ) -> bytes:
     """Code a picture.
 
@@ -94,6 +96,8 @@ def encode(
         The installed model when not given.
     mode, phases, groups : int, int, tuple of int
         The schedule (bitstream.md 2, requirement E3); the default is the model's best one.
+    max_pixels, max_bytes : int
+        Refuse pictures that have more pixels, or need more memory, than this.
 
     Returns
     -------
@@ -104,9 +108,18 @@ def encode(
     ------
     InvalidArgument
         The picture or an argument is not what it should be.
+    LimitExceeded
+        The picture is larger than the limits allow.
     """
     return encode_picture(
-        picture, quality=quality, model=model, mode=mode, phases=phases, groups=groups
+        picture,
+        quality=quality,
+        model=model,
+        mode=mode,
+        phases=phases,
+        groups=groups,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
     ).stream
 
 
@@ -118,6 +131,8 @@ def encode_picture(
     mode: int = DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
 ) -> Encoded:
     """Like :func:`encode`, and tell what the encoder knows about the stream."""
     quality = _integer(quality, name="quality", low=0, high=100)
@@ -134,6 +149,8 @@ def encode_picture(
         schedule=_core.ScheduleSpec(mode=mode, phases=phases, groups=sizes),
         grey=source.grey,
         chunks=_make_chunks(source),
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
     )
     return Encoded(stream=coded.stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
 
@@ -194,10 +211,15 @@ def decode_picture(
         )
     chunks = dict(parsed.chunks)
     # The alpha plane and the RGBA array it ends in live beside the decoder's own memory.
-    max_bytes_of_core = max_bytes - (5 * pixels if ALPHA in chunks else 0)
+    alpha_bytes = 5 * pixels if ALPHA in chunks else 0
+    if alpha_bytes > max_bytes:
+        raise LimitExceeded(
+            f"the alpha plane of {header.width} x {header.height} pixels needs {alpha_bytes} "
+            f"bytes of memory, the limit is {max_bytes}; raise max_bytes if you trust the stream"
+        )
     loaded = model_store.model_for_decoding(header.model_id, model)
     rgb = _core.decode_picture(
-        loaded, content, max_pixels=max_pixels, max_bytes=max(max_bytes_of_core, 0)
+        loaded, content, max_pixels=max_pixels, max_bytes=max_bytes - alpha_bytes
     )
     alpha = None
     if ALPHA in chunks:

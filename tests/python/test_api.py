@@ -246,8 +246,12 @@ def test_limits():
     decode(stream, max_pixels=3500)
     with pytest.raises(LimitExceeded):
         decode(stream, max_bytes=1000)
+    with pytest.raises(LimitExceeded, match="the alpha plane of 70 x 50 pixels needs 17500 bytes"):
+        samebits.verify(encode(rgba_picture()), model=MODEL, max_bytes=17000)
     with pytest.raises(LimitExceeded):
-        samebits.verify(encode(rgba_picture()), model=MODEL, max_bytes=1000)
+        encode(PICTURE, max_pixels=3499)
+    with pytest.raises(LimitExceeded):
+        encode(PICTURE, max_bytes=1000)
 
 
 def test_a_header_that_lies_about_the_size():

@@ -35,7 +35,7 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--max-pixels`` and ``--max-bytes``, for everything that decodes."""
+    """``--max-pixels`` and ``--max-bytes``, for everything that codes."""
     parser.add_argument(
         "--max-pixels",
         type=positive,

@@ -14,7 +14,7 @@ import argparse
 import time
 import warnings
 
-from samebits.cli.batch import add_batch_arguments, run_batch
+from samebits.cli.batch import add_batch_arguments, add_limit_arguments, run_batch
 from samebits.cli.exit_codes import EXIT_USAGE
 from samebits.cli.outputs import add_output_arguments, output_names, print_usage_error
 from samebits.errors import InvalidArgument
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="0 (smallest file) ... 100 (best picture), default 50",
     )
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed one")
+    add_limit_arguments(parser)
     add_batch_arguments(parser)
     schedule = parser.add_argument_group("schedule (docs/bitstream.md, section 2)")
     schedule.add_argument("--mode", type=int, choices=(0, 2), default=2, help="default 2")
@@ -108,6 +109,8 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
         mode=arguments.mode,
         phases=arguments.phases,
         groups=arguments.groups,
+        max_pixels=arguments.max_pixels,
+        max_bytes=arguments.max_bytes,
     )
     encode_ms = 1000 * (time.perf_counter() - start)
     write_bytes(output, stream, overwrite=arguments.force)
