@@ -15,6 +15,7 @@ from samebits.learn.export.quantize import (  # noqa: E402
     quantize_conv,
 )
 from samebits.learn.export.rounding import round_like_integers, stop_rounding  # noqa: E402
+from samebits.learn.models.schedule import diagonal_steps  # noqa: E402
 from samebits.learn.export.weights_file import write_weights  # noqa: E402
 from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
 
@@ -56,15 +57,24 @@ def reshuffle(value, *, factor, apart):
     return np.ascontiguousarray(shuffle(x, factor).permute(1, 2, 0).numpy().astype(np.int16))
 
 
+def real_input(model, network, scales):
+    """What a network sees while a calibration picture is coded, as integers (HWC)."""
+    seen = []
+    hook = network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    steps = diagonal_steps(model.config.phase_groups, 4, 4, torch.device("cpu"))
+    with torch.no_grad():
+        picture = smooth_pictures(count=4, size=64)[:1].float()
+        model(picture, torch.tensor([100.0]), steps, noise=False)
+    hook.remove()
+    integers = (seen[0][0].permute(1, 2, 0).numpy() * float(scales.scale[0])).round()
+    return np.ascontiguousarray(integers.clip(*scales.clamp[0]).astype(np.int16))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_is_near_its_float_twin(exported, name):
     model, result = exported
     network, scales = networks_of(model)[name], result.scales.networks[name]
-    random = np.random.default_rng(0)
-    low, high = scales.clamp[0]
-    spread = 40 if name == "g_a" else (high - low) // 64
-    shape = (32, 48, 3) if name == "g_a" else (8, 12, network.layers[0].in_channels)
-    x = random.normal(0, spread, shape).round().clip(low, high).astype(np.int16)
+    x = real_input(model, network, scales)
     floats = {}
     network.tap = lambda op, value: floats.setdefault(op.dst, value)
     with torch.no_grad():

@@ -24,6 +24,9 @@ PIXEL_SCALE = 64.0
 HEADROOM = 2.0
 """Calibrated ranges are widened by this before they are mapped to the clamp."""
 
+SMALLEST_RANGE = 1e-2
+"""A range that calibration found smaller counts as this: dead channels need no precision."""
+
 LIMITS = {"activation": ACTIVATION_LIMIT, "full": FULL_LIMIT, "latent": LATENT_LIMIT, "pixel": 128}
 
 
@@ -49,11 +52,13 @@ class ModelScales:
 def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
     """Choose every scale of ``model`` from its calibrated ``ranges``."""
     m, f = model.config.latent_channels, model.config.hyper_features
-    z = FULL_LIMIT / (HEADROOM * float(ranges.per_channel["h_a"].max()))
-    z_hat = FULL_LIMIT / (HEADROOM * max(ranges.z_hat, 1e-6))
+    z = FULL_LIMIT / (HEADROOM * max(float(ranges.per_channel["h_a"].max()), SMALLEST_RANGE))
+    # Symbols of a few steps must fit at the coarsest gain, even if calibration saw zeros only.
+    few_steps = 8 * 2.0 ** -model.log2_z_gain.min().item()
+    z_hat = FULL_LIMIT / (HEADROOM * max(ranges.z_hat, few_steps))
     feature_range = float(ranges.per_channel["h_s"][:f].max())
-    features = ACTIVATION_LIMIT / (HEADROOM * max(feature_range, 1e-6))
-    hidden = ACTIVATION_LIMIT / (HEADROOM * max(ranges.hidden, 1e-6))
+    features = ACTIVATION_LIMIT / (HEADROOM * max(feature_range, SMALLEST_RANGE))
+    hidden = ACTIVATION_LIMIT / (HEADROOM * max(ranges.hidden, SMALLEST_RANGE))
     full = (-FULL_LIMIT, FULL_LIMIT)
     activation = (-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
     h_s_output = np.r_[np.full(f, features), np.full(m, Y_SCALE)]
@@ -105,7 +110,7 @@ def register_scales(
     for register, value in seen.items():
         largest[roots[register]] = max(largest.get(roots[register], 0.0), value)
     by_root: dict[int, np.ndarray] = {
-        root: np.asarray(ACTIVATION_LIMIT / (HEADROOM * max(value, 1e-6)))
+        root: np.asarray(ACTIVATION_LIMIT / (HEADROOM * max(value, SMALLEST_RANGE)))
         for root, value in largest.items()
     }
     by_root[roots[0]] = np.asarray(input_scale)
