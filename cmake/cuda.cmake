@@ -20,6 +20,8 @@ if(SAMEBITS_CUDA_FOUND)
   add_library(_cuda MODULE csrc/nn/cuda/conv_cuda.cu)
   set_target_properties(_cuda PROPERTIES PREFIX "" CUDA_RUNTIME_LIBRARY Static)
   target_include_directories(_cuda PRIVATE csrc)
+  target_sources(samebits_core PRIVATE csrc/nn/cuda/cuda_module.cpp)
+  target_compile_definitions(samebits_core PRIVATE SAMEBITS_HAVE_CUDA)
   install(TARGETS _cuda DESTINATION samebits)
   if(SAMEBITS_INPLACE)
     set_target_properties(_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY

@@ -7,6 +7,9 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "nn/conv_kernels.h"
+#ifdef SAMEBITS_HAVE_CUDA
+#include "nn/cuda/cuda_module.h"
+#endif
 #include "nn/pack_weights.h"
 #include "nn/requantize.h"
 #include "nn/target.h"
@@ -113,10 +116,15 @@ void requantize_rows(const RequantizeJob& job, Target target) {
   requantize_scalar(job);
 }
 
+// The target of the kernels in this file.
+Target cpu_target() {
+  const Target chosen = target();
+  return chosen == Target::cuda ? fastest_cpu_target() : chosen;
+}
+
 // Calls finish(first output pixel, pixels, accumulators, their stride) for every block.
 template <class Finish>
 void for_blocks(const ConvLayer& layer, RowWindow x, int begin, int end, const Finish& finish) {
-  if (!layer.prepared) refuse("prepare() was not called");
   if (layer.kernel == 1 && layer.stride == 1) {  // position does not matter: one long row
     x.data += int64_t{begin - x.first_row} * x.width * layer.in_channels;
     const int64_t pixels = int64_t{end - begin} * x.width;
@@ -126,7 +134,7 @@ void for_blocks(const ConvLayer& layer, RowWindow x, int begin, int end, const F
     end = 1;
   }
   const BlockWalk walk(layer, x, begin, end);
-  const Target target = samebits::target();
+  const Target target = cpu_target();
   const int acc_stride = round_up_to_group(layer.out_channels);
   const int taps = layer.kernel * layer.kernel;
   const auto work = [&](int64_t first, int64_t last) {
@@ -149,6 +157,43 @@ void for_blocks(const ConvLayer& layer, RowWindow x, int begin, int end, const F
     work(0, walk.count());
   else
     parallel_for(walk.count(), work);
+}
+
+// True if the convolution was the GPU's; one of sums and activations is null.
+bool done_by_cuda(const ConvLayer& layer, const RowWindow& x, int begin, int end, int32_t* sums,
+                  int16_t* activations) {
+#ifdef SAMEBITS_HAVE_CUDA
+  if (target() == Target::cuda) {
+    run_cuda({layer.in_channels,
+              layer.out_channels,
+              layer.kernel,
+              layer.stride,
+              layer.depthwise,
+              layer.weight.data(),
+              layer.bias.empty() ? nullptr : layer.bias.data(),
+              x.data,
+              x.first_row,
+              x.rows,
+              x.height,
+              x.width,
+              begin,
+              end,
+              sums,
+              activations,
+              layer.multiplier.data(),
+              layer.shift.data(),
+              layer.leaky,
+              layer.lo,
+              layer.hi});
+    return true;
+  }
+#endif
+  (void)layer, (void)x, (void)begin, (void)end, (void)sums, (void)activations;
+  return false;
+}
+
+void require_prepared(const ConvLayer& layer) {
+  if (!layer.prepared) refuse("prepare() was not called");
 }
 
 }  // namespace
@@ -177,6 +222,10 @@ void ConvLayer::prepare() {
 
 void conv2d_accumulate(const ConvLayer& layer, const int16_t* x, int height, int width,
                        int32_t* out) {
+  require_prepared(layer);
+  const RowWindow window{x, 0, height, height, width};
+  const int out_height = conv_output_size(height, layer.stride);
+  if (done_by_cuda(layer, window, 0, out_height, out, nullptr)) return;
   const int channels = layer.out_channels;
   const auto copy = [&](int64_t first_pixel, int pixels, const int32_t* acc, int acc_stride,
                         Target) {
@@ -184,11 +233,13 @@ void conv2d_accumulate(const ConvLayer& layer, const int16_t* x, int height, int
       std::copy_n(acc + static_cast<int64_t>(p) * acc_stride, channels,
                   out + (first_pixel + p) * channels);
   };
-  for_blocks(layer, {x, 0, height, height, width}, 0, conv_output_size(height, layer.stride), copy);
+  for_blocks(layer, window, 0, out_height, copy);
 }
 
 void conv2d_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end, int16_t* out) {
+  require_prepared(layer);
   if (layer.multiplier.empty()) refuse("the layer has no multiplier and shift");
+  if (done_by_cuda(layer, x, begin, end, nullptr, out)) return;
   const auto finish = [&](int64_t first_pixel, int pixels, const int32_t* acc, int acc_stride,
                           Target target) {
     requantize_rows(
@@ -242,7 +293,8 @@ int64_t accumulator_bound(const ConvLayer& layer, int max_abs_input) {
 
 void requantize(const int32_t* acc, int64_t rows, int channels, const int32_t* multiplier,
                 const int32_t* shift, int leaky, int lo, int hi, int16_t* out) {
-  requantize_rows({acc, channels, rows, channels, multiplier, shift, leaky, lo, hi, out}, target());
+  requantize_rows({acc, channels, rows, channels, multiplier, shift, leaky, lo, hi, out},
+                  cpu_target());
 }
 
 }  // namespace samebits

@@ -4,6 +4,9 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#ifdef SAMEBITS_HAVE_CUDA
+#include "nn/cuda/cuda_module.h"
+#endif
 
 namespace samebits {
 namespace {
@@ -12,7 +15,8 @@ struct Choice {
   Target target;
   const char* name;
 };
-constexpr Choice kChoices[] = {{Target::scalar, "scalar"}, {Target::avx2, "avx2"}};
+constexpr Choice kChoices[] = {
+    {Target::scalar, "scalar"}, {Target::avx2, "avx2"}, {Target::cuda, "cuda"}};
 
 bool available(Target target) {
   switch (target) {
@@ -22,6 +26,12 @@ bool available(Target target) {
 #ifdef SAMEBITS_HAVE_AVX2
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
              __builtin_cpu_supports("bmi2");
+#else
+      return false;
+#endif
+    case Target::cuda:
+#ifdef SAMEBITS_HAVE_CUDA
+      return cuda_available();
 #else
       return false;
 #endif
@@ -40,10 +50,7 @@ Target parse_target(const std::string& name, const char* where) {
 Target initial_target() {
   const char* name = std::getenv("SAMEBITS_TARGET");
   if (name != nullptr && *name != '\0') return parse_target(name, "SAMEBITS_TARGET");
-  Target best = Target::scalar;
-  for (const Choice& choice : kChoices)
-    if (available(choice.target)) best = choice.target;
-  return best;
+  return fastest_cpu_target();
 }
 
 std::atomic<Target>& target_setting() {
@@ -66,6 +73,10 @@ std::vector<std::string> targets() {
   for (const Choice& choice : kChoices)
     if (available(choice.target)) names.push_back(choice.name);
   return names;
+}
+
+Target fastest_cpu_target() {
+  return available(Target::avx2) ? Target::avx2 : Target::scalar;
 }
 
 std::string target_name(Target target) {

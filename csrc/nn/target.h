@@ -6,10 +6,11 @@
 
 namespace samebits {
 
-enum class Target { scalar, avx2 };
+// cuda: convolutions of whole pictures run on the GPU, everything else on the fastest CPU target.
+enum class Target { scalar, avx2, cuda };
 
-// The target in use. At first SAMEBITS_TARGET, or the fastest this machine has. An unknown or
-// unavailable name in SAMEBITS_TARGET is Error(invalid_argument).
+// The target in use. At first SAMEBITS_TARGET, or the fastest of the CPU (cuda has to be asked
+// for). An unknown or unavailable name in SAMEBITS_TARGET is Error(invalid_argument).
 Target target();
 
 // Error(invalid_argument) with the list of what there is, for an unknown or unavailable name.
@@ -19,5 +20,8 @@ void set_target(const std::string& name);
 std::vector<std::string> targets();
 
 std::string target_name(Target target);
+
+// The fastest CPU target of this machine.
+Target fastest_cpu_target();
 
 }  // namespace samebits
