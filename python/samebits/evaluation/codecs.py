@@ -122,7 +122,7 @@ def _samebits(options: CodecOptions) -> Codec:
 
 def _twin(options: CodecOptions) -> Codec:
     # The one way from here into the torch ring, taken only if asked for.
-    from samebits.evaluation.twin_codec import make_twin_codec
+    from samebits.learn.twin_codec import make_twin_codec
 
     return make_twin_codec(options)
 
