@@ -28,7 +28,9 @@ from fractions import Fraction
 DIGITS = 50
 MAX_ENTRIES = 1023
 
-_PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
+_PI = Decimal(
+    "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803"
+)
 # Masses become integers of this unit; far below 2**-18, far above the error of the arithmetic.
 _MASS_UNIT_BITS = 100
 
@@ -109,8 +111,12 @@ def _apportion(masses: list[int], escape: int, *, total: int) -> tuple[int, list
     shares = [(1, masses[0]), *((2, mass) for mass in masses[1:]), (1, escape)]
     counts = [0] * len(shares)
     while True:
-        left = total - sum(copies for (copies, _), count in zip(shares, counts, strict=True) if count)
-        open_mass = sum(copies * mass for (copies, mass), count in zip(shares, counts, strict=True) if not count)
+        left = total - sum(
+            copies for (copies, _), count in zip(shares, counts, strict=True) if count
+        )
+        open_mass = sum(
+            copies * mass for (copies, mass), count in zip(shares, counts, strict=True) if not count
+        )
         raised = [
             i for i, (_, mass) in enumerate(shares) if not counts[i] and mass * left < open_mass
         ]
