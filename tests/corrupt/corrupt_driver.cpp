@@ -1,5 +1,5 @@
-// Damages golden streams in every way listed below and decodes them. Any bytes must end in a picture
-// or in a samebits::Error; with a wrong checksum they must end in an Error. Built with
+// Damages golden streams in every way listed below and decodes them. Any bytes must end in a
+// picture or in a samebits::Error; with a wrong checksum they must end in an Error. Built with
 // -fsanitize=address,undefined, it also shows that nothing is read or written out of bounds.
 #include <algorithm>
 #include <array>
@@ -117,8 +117,8 @@ void repaired_flips(const Bytes& stream, Driver& driver, Counts& counts) {
 // Every value of every byte of the header, and of the first bytes behind it, where the lengths of
 // chunks and of the escape section are.
 void header_bytes(const Bytes& stream, Driver& driver, Counts& counts) {
-  const size_t end = std::min(stream.size() - kChecksumBytes,
-                              parse_stream(stream).header_bytes + kChecksumBytes);
+  const size_t end =
+      std::min(stream.size() - kChecksumBytes, parse_stream(stream).header_bytes + kChecksumBytes);
   Bytes damaged = stream;
   for (size_t at = 0; at < end; ++at) {
     for (int value = 0; value < 256; ++value) {
@@ -151,9 +151,15 @@ void lying_headers(const Bytes& stream, Driver& driver, Counts& counts) {
   }
   const uint32_t channels = static_cast<uint32_t>(driver.manifest().model.latent_channels);
   const std::vector<ScheduleSpec> schedules = {
-      {0, 0, {}},         {2, 0, {}}, {2, 2, {}},
-      {2, 3, {}},         {2, 0, {channels}}, {2, 2, std::vector<uint32_t>(channels % 65, 1)},
-      {2, 0, {channels, 1}}, {2, 3, {1, 1, 1, 1}}, {2, 0, {kMaxLatentChannels}},
+      {0, 0, {}},
+      {2, 0, {}},
+      {2, 2, {}},
+      {2, 3, {}},
+      {2, 0, {channels}},
+      {2, 2, std::vector<uint32_t>(channels % 65, 1)},
+      {2, 0, {channels, 1}},
+      {2, 3, {1, 1, 1, 1}},
+      {2, 0, {kMaxLatentChannels}},
       {2, 2, std::vector<uint32_t>(kMaxGroups, kMaxLatentChannels)},
   };
   for (const ScheduleSpec& schedule : schedules) {

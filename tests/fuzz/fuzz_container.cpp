@@ -1,5 +1,5 @@
-// The container, as it comes and with its checksum made right. What was read must be written back to
-// the same bytes: bitstream.md leaves a writer no choice.
+// The container, as it comes and with its checksum made right. What was read must be written back
+// to the same bytes: bitstream.md leaves a writer no choice.
 #include "base/error.h"
 #include "bitstream/container.h"
 #include "fuzz_input.h"

@@ -1,6 +1,6 @@
-// Forged models: the tiny model with bytes changed. Each four bytes of input are a change: place (24
-// bits, low byte first) and new value. A model that is accepted must decode any stream to a picture
-// or an Error, and must decode what it has encoded.
+// Forged models: the tiny model with bytes changed. Each four bytes of input are a change: place
+// (24 bits, low byte first) and new value. A model that is accepted must decode any stream to a
+// picture or an Error, and must decode what it has encoded.
 #include "base/error.h"
 #include "codec/decode_picture.h"
 #include "codec/encode_picture.h"
@@ -33,7 +33,8 @@ void encode_and_decode(const Model& model, std::span<const uint8_t> rgb) {
   EncodeResult encoded;
   const PictureView picture{rgb.data(), kSide, kSide};
   try {
-    encoded = encode_picture(picture, model, {.quality = 60, .schedule = {}, .chunks = {}}, kLimits);
+    encoded =
+        encode_picture(picture, model, {.quality = 60, .schedule = {}, .chunks = {}}, kLimits);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::limit_exceeded) finding(error.what());
     return;

@@ -1,5 +1,5 @@
-// The range decoder on any payload. The first byte says how many symbols there are, the next two how
-// their CDF rows follow each other. What was decoded must survive the encoder.
+// The range decoder on any payload. The first byte says how many symbols there are, the next two
+// how their CDF rows follow each other. What was decoded must survive the encoder.
 #include <vector>
 
 #include "base/error.h"

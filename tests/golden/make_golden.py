@@ -22,11 +22,11 @@ import numpy as np
 GOLDEN = Path(__file__).resolve().parent
 sys.path[:0] = [str(GOLDEN), str(GOLDEN.parent / "python")]
 
-import reference_codec  # noqa: E402
 from pictures import woven_picture  # noqa: E402
-from tiny_model import tiny_model, write_safetensors  # noqa: E402
 
+import reference_codec  # noqa: E402
 from samebits import _core, model_store  # noqa: E402
+from tiny_model import tiny_model, write_safetensors  # noqa: E402
 
 ICC_PROFILE, EXIF, XMP, ALPHA = 1, 2, 3, 4
 PRIVATE_CHUNK = 200  # decoders ignore it
