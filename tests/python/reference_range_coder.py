@@ -1,7 +1,7 @@
 """A slow range coder written from docs/arithmetic.md section 5 alone, with Python's big integers.
 
-It shares no code with the package. The encoder keeps each lane's whole number in one integer, so that
-there are no carries to handle; the decoder follows the page line by line, with its division.
+It shares no code with the package. The encoder keeps each lane's whole number in one integer, so
+that there are no carries to handle; the decoder follows the page line by line, with its division.
 """
 
 from __future__ import annotations

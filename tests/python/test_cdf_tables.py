@@ -88,7 +88,7 @@ def test_rows_follow_the_distribution(name, mass):
 def test_known_rows():
     tables = CdfTables.gaussian([Fraction(1, 100), "1e400", 1])
     assert tables.cdf(0).tolist() == [0, 1, 65534, 65535, 65536]
-    assert counts(tables, 1).tolist() == [1] * 1021 + [65536 - 1021]
+    assert counts(tables, 1).tolist() == [1, 1, 1, 65533]
     assert counts(tables, 2).tolist() == [15, 392, 3971, 15842, 25095, 15842, 3971, 392, 15, 1]
     logistic = CdfTables.logistic(["0.2"], bits=8)
     assert logistic.cdf(0).tolist() == [c * 256 for c in (0, 19, 236, 255, 256)]

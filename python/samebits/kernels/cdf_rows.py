@@ -29,7 +29,8 @@ DIGITS = 50
 MAX_ENTRIES = 1023
 
 _PI = Decimal(
-    "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803"
+    "3.14159265358979323846264338327950288419716939937510"
+    "582097494459230781640628620899862803482534211706798"
 )
 # Masses become integers of this unit; far below 2**-18, far above the error of the arithmetic.
 _MASS_UNIT_BITS = 100
@@ -111,26 +112,21 @@ def _apportion(masses: list[int], escape: int, *, total: int) -> tuple[int, list
     shares = [(1, masses[0]), *((2, mass) for mass in masses[1:]), (1, escape)]
     counts = [0] * len(shares)
     while True:
-        left = total - sum(
-            copies for (copies, _), count in zip(shares, counts, strict=True) if count
-        )
-        open_mass = sum(
-            copies * mass for (copies, mass), count in zip(shares, counts, strict=True) if not count
-        )
-        raised = [
-            i for i, (_, mass) in enumerate(shares) if not counts[i] and mass * left < open_mass
-        ]
+        unset = [i for i, count in enumerate(counts) if count == 0]
+        left = total - sum(shares[i][0] for i, count in enumerate(counts) if count)
+        mass_left = sum(shares[i][0] * shares[i][1] for i in unset)
+        raised = [i for i in unset if shares[i][1] * left < mass_left]
         if not raised:
             break
         for i in raised:
             counts[i] = 1
     remainders = []
-    for i, (copies, mass) in enumerate(shares):
-        if counts[i]:
-            continue
-        counts[i], remainder = divmod(mass * left, open_mass)
+    surplus = left
+    for i in unset:
+        copies, mass = shares[i]
+        counts[i], remainder = divmod(mass * left, mass_left)
+        surplus -= copies * counts[i]
         remainders.append((-remainder, i, copies))
-    surplus = total - sum(copies * count for (copies, _), count in zip(shares, counts, strict=True))
     for _, i, copies in sorted(remainders):
         if copies <= surplus:
             counts[i] += 1

@@ -29,8 +29,8 @@ class CdfTables:
     Parameters
     ----------
     cdfs : sequence of array_like of int, each of shape (n + 1,)
-        Cumulative counts of each row: 0 first, then strictly increasing, ``2**bits`` last, with bits
-        from 1 to 16 (each row may have its own). Rows of fewer than 16 bits are multiplied by
+        Cumulative counts of each row: 0 first, then strictly increasing, ``2**bits`` last, with
+        bits from 1 to 16 (each row may have its own). Rows of fewer than 16 bits are multiplied by
         ``2**(16 - bits)``, which keeps their probabilities exactly.
     offsets : array_like of int, shape (rows,)
         Symbol of each row's entry 0.
@@ -241,7 +241,8 @@ def range_encode(
     _check_index(table_index, tables)
     if symbols.shape != table_index.shape:
         raise InvalidArgument(
-            f"symbols has shape {symbols.shape}, table_index {table_index.shape}; they must be equal"
+            f"symbols has shape {symbols.shape}, table_index has {table_index.shape}; "
+            "they must be equal"
         )
     if lanes is not None and lanes not in (1, 2, 4, 8, 16, 32):
         raise InvalidArgument(f"lanes is {lanes!r}, must be 1, 2, 4, 8, 16 or 32")
@@ -281,7 +282,7 @@ def range_decode(
     """
     _check_index(table_index, tables)
     try:
-        payload = memoryview(stream).cast("B")
+        payload = memoryview(stream).cast("B")  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError) as error:
         raise InvalidArgument(
             f"stream is {type(stream).__name__}, must be bytes or a contiguous buffer of them"
