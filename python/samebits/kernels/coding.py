@@ -222,7 +222,7 @@ def range_encode(
         Row of `tables` that gives each symbol's probabilities.
     tables : CdfTables
     lanes : int, optional
-        Interleaved coders, 1, 2, 4, 8, 16 or 32: more decode faster and cost about 1.5 bytes each.
+        Interleaved coders, 1, 2, 4, 8, 16 or 32: more decode faster and cost about 2 bytes each.
         By default about one for each 1500 bytes. Part of the stream, so `range_decode` needs no
         such argument.
 
