@@ -51,7 +51,8 @@ void check_memory(const Model& model, const Header& header, const LatentSizes& s
   const int64_t pixels = int64_t{header.width} * header.height * (header.grey ? 1 : 3);
   const int64_t needed =
       std::max({hyper_bytes(model, sizes), step_loop_bytes(model, sizes, schedule),
-                latent_bytes(model, sizes) + pixels});
+                latent_bytes(model, sizes) + pixels +
+                    model.synthesis.smallest_strip_bytes(sizes.height, sizes.width)});
   check_bytes(needed, limits, "decoding this picture");
 }
 

@@ -41,8 +41,10 @@ void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& 
   // The coder's words and their places are at most 6 bytes for 16 bits, and an element seldom has
   // more than 8 bits.
   const int64_t coder = elements * 3;
+  const int64_t analysis = model.analysis.smallest_strip_bytes(sizes.height * kLatentStride,
+                                                               sizes.width * kLatentStride);
   const int64_t needed =
-      std::max({y + hyper_analysis, y + hyper_bytes(model, sizes),
+      std::max({y + analysis, y + hyper_analysis, y + hyper_bytes(model, sizes),
                 y + step_loop_bytes(model, sizes, schedule) + batches, 2 * y + batches + coder});
   check_bytes(needed, limits, "encoding this picture");
 }

@@ -32,7 +32,10 @@ LatentSizes latent_sizes(uint32_t picture_height, uint32_t picture_width) {
 
 std::vector<int32_t> hyper_symbols(const Model& model, int quality, const Tensor<int16_t>& y,
                                    const LatentSizes& sizes) {
-  const Tensor<int16_t> z = model.hyper_analysis.run(extend_with_zeros(y, sizes));
+  const Tensor<int16_t> extended = extend_with_zeros(y, sizes);
+  expect_output_size(model.hyper_analysis, {extended.height, extended.width},
+                     {sizes.hyper_height, sizes.hyper_width});
+  const Tensor<int16_t> z = model.hyper_analysis.run(extended);
   const int32_t* gain = model.z_gain.row(quality);
   std::vector<int32_t> symbols(z.data.size());
   for (size_t i = 0; i < symbols.size(); ++i) {
@@ -67,6 +70,8 @@ Tensor<int16_t> dequantize_hyper(const Model& model, int quality, std::span<cons
 
 HyperInformation synthesize_hyper(const Model& model, const Tensor<int16_t>& z_hat,
                                   const LatentSizes& sizes) {
+  expect_output_size(model.hyper_synthesis, {z_hat.height, z_hat.width},
+                     {z_hat.height * kHyperStride, z_hat.width * kHyperStride});
   const Tensor<int16_t> out = model.hyper_synthesis.run(z_hat);
   const int f = model.feature_channels, m = model.latent_channels;
   HyperInformation hyper{Tensor<int16_t>(sizes.height, sizes.width, f),

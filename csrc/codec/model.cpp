@@ -108,15 +108,15 @@ void expect_channels(const std::string& name, const Network& network, int channe
          " output channels, must have " + std::to_string(channels));
 }
 
-// A network must scale sizes by up / down. All of its operations scale, so that eight sizes in each
-// direction show it; decoder and encoder check the size at hand once more.
+// A network must scale sizes by up / down. Eight sizes in each direction find honest mistakes; see
+// expect_output_size for the others.
 void expect_scale(const std::string& name, const Network& network, int up, int down) {
   for (int i = 1; i <= 8; ++i) {
-    const Network::Size out = network.output_size(i * down, (9 - i) * down);
-    if (out.height == i * up && out.width == (9 - i) * up) continue;
-    refuse("network " + name + " gives " + std::to_string(out.height) + " x " +
-           std::to_string(out.width) + " for an input of " + std::to_string(i * down) + " x " +
-           std::to_string((9 - i) * down));
+    try {
+      expect_output_size(network, {i * down, (9 - i) * down}, {i * up, (9 - i) * up});
+    } catch (const Error& error) {
+      refuse("network " + name + ": " + error.what());
+    }
   }
 }
 
@@ -173,6 +173,16 @@ Model Model::load(std::vector<uint8_t> weights_file) {
   read_networks(file, model);
   check_context_bound(model);
   return model;
+}
+
+void expect_output_size(const Network& network, Network::Size in, Network::Size out) {
+  const Network::Size found = network.output_size(in.height, in.width);
+  if (found.height == out.height && found.width == out.width) return;
+  const auto text = [](Network::Size size) {
+    return std::to_string(size.height) + " x " + std::to_string(size.width);
+  };
+  fail(ErrorKind::invalid_argument, "a network gives " + text(found) + " for an input of " +
+                                        text(in) + ", must give " + text(out));
 }
 
 }  // namespace samebits

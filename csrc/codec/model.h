@@ -69,4 +69,8 @@ struct Model {
   std::string describe() const;
 };
 
+// Loading tries the networks' scales with some sizes; a hostile program may still change its scale
+// beyond them, so whoever relies on a size asks for it. Error(invalid_argument).
+void expect_output_size(const Network& network, Network::Size in, Network::Size out);
+
 }  // namespace samebits

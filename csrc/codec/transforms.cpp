@@ -8,6 +8,14 @@ namespace {
 constexpr int kPixelOffset = 128;
 constexpr int kColors = 3;
 
+// Larger strips would take memory and gain nothing.
+constexpr int64_t kUsefulStripBytes = int64_t{1} << 27;
+
+int64_t strip_budget(const Network& network, Network::Size in, int64_t budget_bytes) {
+  const int64_t smallest = network.smallest_strip_bytes(in.height, in.width);
+  return std::min(budget_bytes, std::max(smallest, kUsefulStripBytes));
+}
+
 // Row `row` of the network input: the picture's row, its last pixel repeated up to `width`.
 void read_row(const PictureView& picture, int row, int width, int16_t* out) {
   const int from = std::min(row, picture.height - 1);
@@ -38,11 +46,12 @@ void write_row(const int16_t* values, int row, Picture& picture) {
 Tensor<int16_t> analyze(const Model& model, const PictureView& picture, const LatentSizes& sizes,
                         int64_t budget_bytes) {
   const int height = sizes.height * kLatentStride, width = sizes.width * kLatentStride;
+  expect_output_size(model.analysis, {height, width}, {sizes.height, sizes.width});
   Tensor<int16_t> y(sizes.height, sizes.width, model.latent_channels);
   const size_t in_row = static_cast<size_t>(width) * kColors;
   const size_t out_row = static_cast<size_t>(y.width) * y.channels;
   model.analysis.run_strips(
-      height, width, budget_bytes,
+      height, width, strip_budget(model.analysis, {height, width}, budget_bytes),
       [&](int begin, int end, int16_t* rows) {
         for (int i = begin; i < end; ++i) read_row(picture, i, width, rows + (i - begin) * in_row);
       },
@@ -54,12 +63,15 @@ Tensor<int16_t> analyze(const Model& model, const PictureView& picture, const La
 
 Picture synthesize(const Model& model, const Tensor<int16_t>& y_hat, int width, int height,
                    int channels, int64_t budget_bytes) {
+  expect_output_size(model.synthesis, {y_hat.height, y_hat.width},
+                     {y_hat.height * kLatentStride, y_hat.width * kLatentStride});
   Picture picture{width, height, channels, {}};
   picture.samples.resize(static_cast<size_t>(width) * height * channels);
   const size_t in_row = static_cast<size_t>(y_hat.width) * y_hat.channels;
   const size_t out_row = static_cast<size_t>(y_hat.width) * kLatentStride * kColors;
   model.synthesis.run_strips(
-      y_hat.height, y_hat.width, budget_bytes,
+      y_hat.height, y_hat.width,
+      strip_budget(model.synthesis, {y_hat.height, y_hat.width}, budget_bytes),
       [&](int begin, int end, int16_t* rows) {
         std::copy_n(y_hat.at(begin, 0), (end - begin) * in_row, rows);
       },

@@ -8,6 +8,9 @@
 namespace samebits {
 namespace {
 
+// Whatever a caller allows: below this, no estimate of bytes can overflow.
+constexpr int64_t kMostPixels = int64_t{1} << 40;
+
 int64_t positions_of(const LatentSizes& sizes) {
   return int64_t{sizes.height} * sizes.width;
 }
@@ -30,10 +33,11 @@ int64_t largest_step(const LatentSizes& sizes, const Schedule& schedule) {
 void check_pixels(uint32_t width, uint32_t height, const Limits& limits) {
   // Both sides are at most 2^28, so the product fits.
   const int64_t pixels = int64_t{width} * height;
-  if (pixels <= limits.max_pixels) return;
+  const int64_t allowed = std::min(limits.max_pixels, kMostPixels);
+  if (pixels <= allowed) return;
   fail(ErrorKind::limit_exceeded, "the picture has " + std::to_string(width) + " x " +
                                       std::to_string(height) + " = " + std::to_string(pixels) +
-                                      " pixels, allowed are " + std::to_string(limits.max_pixels) +
+                                      " pixels, allowed are " + std::to_string(allowed) +
                                       "; raise max_pixels if you trust it");
 }
 

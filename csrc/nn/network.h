@@ -57,6 +57,9 @@ class Network {
   // Bytes that run() holds at most, input and output included.
   int64_t working_set_bytes(int height, int width) const;
 
+  // The least budget with which run_strips works.
+  int64_t smallest_strip_bytes(int height, int width) const;
+
  private:
   enum class Opcode { conv = 1, add = 2, unshuffle = 3, shuffle = 4, clamp = 5, lut = 6 };
   // Operation n writes value n + 1; value 0 is the input.
@@ -84,6 +87,8 @@ class Network {
   void for_strips(int height, int width, int64_t budget_bytes,
                   const std::function<const int16_t*(int begin, int end)>& input,
                   const WriteRows& write) const;
+  // Bytes that strips of so many output rows hold at most.
+  int64_t strip_bytes(const std::vector<Size>& sizes, int strip) const;
   // Output rows of a strip that stays within the budget.
   int strip_height(const std::vector<Size>& sizes, int64_t budget_bytes) const;
 

@@ -14,6 +14,15 @@ namespace samebits {
 namespace {
 
 constexpr int64_t kMaxSide = int64_t{1} << 30;
+
+// Strips begin at rows that are whole in the coarsest value, so that nothing there is done twice.
+int strip_unit(const std::vector<Network::Size>& sizes) {
+  const int out_height = sizes.back().height;
+  int unit = 1;
+  for (const Network::Size& size : sizes)
+    unit = std::max(unit, (out_height + size.height - 1) / size.height);
+  return unit;
+}
 // With at most 2^14 channels and 4096 operations, no count of bytes can overflow.
 constexpr int64_t kMaxPositions = int64_t{1} << 35;
 
@@ -255,28 +264,34 @@ void Network::for_strips(int height, int width, int64_t budget_bytes,
   }
 }
 
+int64_t Network::strip_bytes(const std::vector<Size>& sizes, int strip) const {
+  // Strips inside the picture are alike; those at its borders have less halo.
+  const int out_height = sizes.back().height;
+  const int middle = out_height / strip / 2 * strip;
+  int64_t most = 0;
+  for (const int begin : {0, middle}) {
+    const Rows out{begin, std::min(out_height, begin + strip)};
+    most = std::max(most, StripRunner(*this, sizes, out).working_set_bytes());
+  }
+  return most;
+}
+
+int64_t Network::smallest_strip_bytes(int height, int width) const {
+  const std::vector<Size> all = sizes(height, width);
+  return strip_bytes(all, strip_unit(all));
+}
+
 int Network::strip_height(const std::vector<Size>& sizes, int64_t budget_bytes) const {
   const int out_height = sizes.back().height;
-  const auto fits = [&](int strip) {
-    // Strips inside the picture are alike; those at its borders have less halo.
-    const int middle = out_height / strip / 2 * strip;
-    for (const int begin : {0, middle}) {
-      const Rows out{begin, std::min(out_height, begin + strip)};
-      if (StripRunner(*this, sizes, out).working_set_bytes() > budget_bytes) return false;
-    }
-    return true;
-  };
+  const auto fits = [&](int strip) { return strip_bytes(sizes, strip) <= budget_bytes; };
   if (budget_bytes == INT64_MAX || fits(out_height)) return out_height;
-  // Strips begin at rows that are whole in the coarsest value, so that nothing there is done twice.
-  int unit = 1;
-  for (const Size& size : sizes)
-    unit = std::max(unit, (out_height + size.height - 1) / size.height);
+  const int unit = strip_unit(sizes);
   int least = 1, most = std::max(1, out_height / unit);  // in units; the answer is in [least, most)
   if (!fits(unit))
-    fail(ErrorKind::limit_exceeded, "the smallest strip of a picture " +
-                                        std::to_string(sizes.front().width) +
-                                        " columns wide needs more than the " +
-                                        std::to_string(budget_bytes) + " bytes allowed");
+    fail(ErrorKind::limit_exceeded,
+         "the smallest strip of a picture " + std::to_string(sizes.front().width) +
+             " columns wide needs " + std::to_string(strip_bytes(sizes, unit)) +
+             " bytes, more than the " + std::to_string(budget_bytes) + " bytes allowed");
   while (most - least > 1) {
     const int half = least + (most - least) / 2;
     (fits(half * unit) ? least : most) = half;

@@ -334,3 +334,5 @@ def test_a_header_that_lies_about_its_size_takes_no_memory(size):
     stream = _core.write_stream(header=header, chunks=[], payload=b"\x08" * 10)
     with pytest.raises(LimitExceeded):
         decode(stream, max_bytes=1 << 26)
+    with pytest.raises(LimitExceeded):
+        decode(stream, max_pixels=2**62, max_bytes=1 << 26)

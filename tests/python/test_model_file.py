@@ -7,7 +7,14 @@ import pytest
 
 from samebits import _core
 from samebits.errors import InvalidArgument
-from tiny_model import TinySizes, tiny_model, tiny_tensors, write_safetensors
+from tiny_model import (
+    NetworkWriter,
+    TinySizes,
+    tiny_model,
+    tiny_tensors,
+    wavy_picture,
+    write_safetensors,
+)
 
 
 def load_changed(change):
@@ -195,3 +202,38 @@ def test_flipped_bits_never_crash():
         except InvalidArgument:
             refused += 1
     assert refused > 300
+
+
+def shrinking(network, *, inputs, outputs, factors, halvings):
+    """Rows and tensors of a network that scales by slightly less than it should.
+
+    Sizes up to eight come out right because they are rounded up.
+    """
+    net = NetworkWriter(network, np.random.default_rng(1))
+    channels = inputs
+    for factor in factors:
+        net.conv(1, 1 if net.rows else 0, inputs=channels, outputs=factor * factor)
+        net.shuffle(1, 1, factor=factor)
+        channels = 1
+    for last in [False] * (halvings - 1) + [True]:
+        count = outputs if last else 1
+        net.conv(1, 1, inputs=1, outputs=count, kernel=3, stride=2, clamp=(-128, 127))
+    return net.finish()
+
+
+def test_networks_that_change_their_scale_are_found_when_used():
+    # 15 / 64 instead of 1 / 4, and 31 * 33 / 64 instead of 16: right for small pictures only.
+    wide = wavy_picture(16, 1024)
+    small = wavy_picture(16, 80)
+    tensors = tiny_tensors() | shrinking("h_a", inputs=8, outputs=4, factors=[15], halvings=6)
+    model = _core.Model(write_safetensors(tensors))
+    _core.encode_picture(model, small, quality=50)
+    with pytest.raises(InvalidArgument, match="must give 1 x 16"):
+        _core.encode_picture(model, wide, quality=50)
+
+    tensors = tiny_tensors() | shrinking("g_s", inputs=8, outputs=3, factors=[31, 33], halvings=6)
+    model = _core.Model(write_safetensors(tensors))
+    _core.decode_picture(model, _core.encode_picture(model, small, quality=50).stream)
+    stream = _core.encode_picture(model, wide, quality=50).stream
+    with pytest.raises(InvalidArgument, match="must give 16 x 1024"):
+        _core.decode_picture(model, stream)
