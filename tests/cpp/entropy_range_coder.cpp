@@ -64,6 +64,21 @@ void round_trips() {
   }
 }
 
+// Bytes that tests/python/reference_range_coder.py gave: the same on every machine, for ever.
+void known_payload() {
+  RowList list;
+  list.add({0, 16384, 49152, 65535}, -1);
+  list.add({0, 100, 65000}, 3);
+  const CdfTables tables = list.tables();
+  Coded coded;
+  coded.symbols = {{0, 1, -1, 0, 7, 3, 4}, {0, -1, -1, 3, -2000, 1, 0, 0, 1, 4, 4, 3}};
+  coded.rows = {{0, 0, 0, 0, 0, 1, 1}, {0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 1}};
+  const std::vector<uint8_t> expected{0x19, 0x0A, 0xA5, 0x1F, 0xFF, 0x5F, 0xEA, 0xEB,
+                                      0xFF, 0xCF, 0xFC, 0xC0, 0x00, 0x95, 0x00, 0x90};
+  CHECK(coded.encode(tables, 2) == expected);
+  CHECK(coded.decode(tables, expected) == coded.symbols);
+}
+
 // Nothing to code is one byte: the zero words of all lanes are dropped.
 void empty_payload() {
   Random random(4);
@@ -227,6 +242,7 @@ void refuses() {
 
 int main() {
   round_trips();
+  known_payload();
   empty_payload();
   long_zero_runs();
   carries_through_long_runs();
