@@ -44,7 +44,10 @@ class WeightsBuilder {
     std::vector<uint8_t> data;
     for (const auto& [name, tensor] : tensors_) {
       std::string shape;
-      for (int64_t size : tensor.shape) shape += (shape.empty() ? "" : ",") + std::to_string(size);
+      for (int64_t size : tensor.shape) {
+        if (!shape.empty()) shape += ',';
+        shape += std::to_string(size);
+      }
       const size_t begin = data.size();
       data.insert(data.end(), tensor.bytes.begin(), tensor.bytes.end());
       header += ", \"" + name + "\": {\"dtype\":\"" + tensor.dtype + "\",\"shape\":[" + shape +
