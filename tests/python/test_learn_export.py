@@ -15,8 +15,8 @@ from samebits.learn.export.quantize import (  # noqa: E402
     quantize_conv,
 )
 from samebits.learn.export.rounding import round_like_integers, stop_rounding  # noqa: E402
-from samebits.learn.models.schedule import diagonal_steps  # noqa: E402
 from samebits.learn.export.weights_file import write_weights  # noqa: E402
+from samebits.learn.models.schedule import diagonal_steps  # noqa: E402
 from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
 
 NETWORKS = ("g_a", "h_a", "h_s", "entropy", "g_s")
@@ -37,10 +37,16 @@ def run_program(tensors, name, x):
             prefix = f"{name}.{a0}"
             kernel, stride = divmod(a1, 16)
             value = conv2d_requantized(
-                value, tensors[f"{prefix}.weight"], bias=tensors[f"{prefix}.bias"],
-                multiplier=tensors[f"{prefix}.multiplier"], shift=tensors[f"{prefix}.shift"],
-                leaky=None if a2 < 0 else a2, clamp=tuple(tensors[f"{prefix}.clamp"].tolist()),
-                stride=stride, padding=(kernel - 1) // 2, groups=value.shape[-1] if a3 else 1,
+                value,
+                tensors[f"{prefix}.weight"],
+                bias=tensors[f"{prefix}.bias"],
+                multiplier=tensors[f"{prefix}.multiplier"],
+                shift=tensors[f"{prefix}.shift"],
+                leaky=None if a2 < 0 else a2,
+                clamp=tuple(tensors[f"{prefix}.clamp"].tolist()),
+                stride=stride,
+                padding=(kernel - 1) // 2,
+                groups=value.shape[-1] if a3 else 1,
             )
         elif code == 2:
             total = value.astype(np.int32) + registers[src2]
@@ -85,7 +91,8 @@ def test_every_layer_is_near_its_float_twin(exported, name):
         twin = twin.clip(*scales.clamp[register])
         error = np.abs(value - twin)
         # A few integer steps per operation, growing slowly with depth.
-        assert error.mean() < 4 and error.max() < 0.01 * np.abs(twin).max() + 12, register
+        assert error.mean() < 4, register
+        assert error.max() < 0.01 * np.abs(twin).max() + 12, register
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -107,7 +114,8 @@ def test_proof_covers_every_layer_and_is_tighter_than_the_worst_case(exported):
     layers = sum(name.endswith(".weight") for name in result.tensors)
     assert len(result.proofs) == layers
     for proof in result.proofs:
-        assert proof.accumulator_bits < 31 and proof.bits_gained >= 0
+        assert proof.accumulator_bits < 31
+        assert proof.bits_gained >= 0
 
 
 def test_proof_refuses_what_could_overflow():
@@ -121,8 +129,13 @@ def test_quantized_weights_never_break_the_bound():
     for scale in (1e-4, 1.0, 300.0):
         weight = random.normal(0, scale, (8, 3, 3, 32))
         conv, proof = quantize_conv(
-            "layer", weight, random.normal(0, scale, 8), input_scale=100.0, input_limit=32767,
-            output_scale=50.0, clamp=(-8191, 8191),
+            "layer",
+            weight,
+            random.normal(0, scale, 8),
+            input_scale=100.0,
+            input_limit=32767,
+            output_scale=50.0,
+            clamp=(-8191, 8191),
         )
         assert proof.accumulator_bits < 31
         assert conv.weight.dtype == np.int16
@@ -137,8 +150,12 @@ def test_multiplier_and_shift_are_the_nearest():
 
 def test_export_is_reproducible(exported, tmp_path):
     _, result = exported
-    first = write_weights(tmp_path / "a.safetensors", result.tensors, description={"b": "1", "a": "2"})
-    second = write_weights(tmp_path / "b.safetensors", result.tensors, description={"a": "2", "b": "1"})
+    first = write_weights(
+        tmp_path / "a.safetensors", result.tensors, description={"b": "1", "a": "2"}
+    )
+    second = write_weights(
+        tmp_path / "b.safetensors", result.tensors, description={"a": "2", "b": "1"}
+    )
     assert first == second
 
 
@@ -157,4 +174,5 @@ def test_rounded_twin_is_on_the_integer_grid_and_trains():
     y.square().sum().backward()
     assert all(layer.weight.grad.abs().sum() > 0 for layer in model.g_a.layers)
     stop_rounding(model)
-    assert model.g_a.tap is None and model.entropy.tap is None
+    assert model.g_a.tap is None
+    assert model.entropy.tap is None

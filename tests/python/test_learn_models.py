@@ -36,7 +36,7 @@ def test_every_order_codes_every_element_once(size):
 def test_gaussian_bits_are_the_exact_mass():
     value = torch.tensor([0.0, 1.0, -3.0])
     log2_scale = torch.tensor([0.0, 1.0, 2.0])
-    for v, s, bits in zip(value, log2_scale, gaussian_bits(value, log2_scale)):
+    for v, s, bits in zip(value, log2_scale, gaussian_bits(value, log2_scale), strict=False):
         sigma = 2.0 ** s.item()
 
         def cdf(x, sigma=sigma):
@@ -48,7 +48,8 @@ def test_gaussian_bits_are_the_exact_mass():
 
 def test_bits_stay_finite_far_outside_the_table():
     bits = gaussian_bits(torch.tensor([1e4, -1e4]), torch.tensor([-20.0, 20.0]))
-    assert torch.isfinite(bits).all() and (bits > 10).all()
+    assert torch.isfinite(bits).all()
+    assert (bits > 10).all()
 
 
 def test_clamp_keeps_the_gradient_that_leads_back():
@@ -65,7 +66,8 @@ def test_forward_shapes_and_rate(size):
     steps = diagonal_steps(TINY_CONFIG.phase_groups, size[0] // 16, size[1] // 16, CPU)
     coded = model(x, torch.tensor([0.0, 100.0]), steps, noise=False)
     assert coded.x_hat.shape == x.shape
-    assert coded.y_bits.shape == (2,) and (coded.y_bits > 0).all()
+    assert coded.y_bits.shape == (2,)
+    assert (coded.y_bits > 0).all()
     # More quality means finer steps: more bits for comparable content.
     assert coded.y_bits[1] > coded.y_bits[0]
     assert torch.equal(coded.y_symbols, coded.y_symbols.round())

@@ -8,9 +8,17 @@ import torch
 from samebits.learn.models import ModelConfig, PictureModel
 
 TINY_CONFIG = ModelConfig(
-    width=16, analysis_blocks=1, synthesis_blocks=1, latent_blocks=1, latent_channels=16,
-    hyper_channels=8, hyper_features=8, context_channels=16, entropy_width=16,
-    groups=(2, 6, 8), phase_groups=(4, 4, 4, 4),
+    width=16,
+    analysis_blocks=1,
+    synthesis_blocks=1,
+    latent_blocks=1,
+    latent_channels=16,
+    hyper_channels=8,
+    hyper_features=8,
+    context_channels=16,
+    entropy_width=16,
+    groups=(2, 6, 8),
+    phase_groups=(4, 4, 4, 4),
 )
 
 

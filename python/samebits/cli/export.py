@@ -1,7 +1,7 @@
 """Turn a trained model into an integer weights file.
 
-Activations are calibrated on the given pictures; for every layer the proof that no accumulator can overflow
-is printed, beside the worst-case bound k*k*C*m_i*m_k of EP 4 156 691.
+Activations are calibrated on the given pictures; for every layer the proof that no accumulator can
+overflow is printed, beside the worst-case bound k*k*C*m_i*m_k of EP 4 156 691.
 
 example:
   samebits export runs/first/last.ckpt --data photos --out mine.safetensors
@@ -15,7 +15,9 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``samebits export``."""
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures for calibration")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of pictures for calibration"
+    )
     parser.add_argument("--out", type=Path, required=True, help="weights file, *.safetensors")
     parser.add_argument("--crops", type=int, default=128, help="calibration crops of 256x256")
     parser.add_argument("--limit", type=int, default=200, help="use at most LIMIT pictures")
@@ -28,8 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         exported, sha256 = export_checkpoint(
-            arguments.checkpoint, arguments.data, arguments.out, crops=arguments.crops,
-            limit=arguments.limit, name=arguments.name or arguments.out.stem,
+            arguments.checkpoint,
+            arguments.data,
+            arguments.out,
+            crops=arguments.crops,
+            limit=arguments.limit,
+            name=arguments.name or arguments.out.stem,
         )
     except ValueError as error:
         print(f"samebits export: {error}", file=sys.stderr)

@@ -1,12 +1,13 @@
 """Train a model on a folder of pictures.
 
-The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses), TensorBoard
-files, and skipped.txt if some pictures could not be used. An interrupted run goes on with --resume.
+The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses),
+TensorBoard files, and skipped.txt if some pictures could not be used. An interrupted run goes on with --resume.
 
 examples:
   samebits train --data photos --out runs/first --minutes 60
   samebits train --data photos --out runs/first --minutes 60 --resume
-  samebits train --data photos --out runs/tuned --start-from runs/first/last.ckpt --rounding --minutes 10
+  samebits train --data photos --out runs/tuned --minutes 10 --rounding \
+      --start-from runs/first/last.ckpt
 """
 
 import argparse
@@ -16,17 +17,31 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``samebits train``."""
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures, searched recursively")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of pictures, searched recursively"
+    )
     parser.add_argument("--out", type=Path, required=True, help="run folder")
-    parser.add_argument("--minutes", type=float, default=60.0, help="training time over all resumed runs")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="training time over all resumed runs"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
-    parser.add_argument("--start-from", type=Path, metavar="CKPT", help="begin with the weights of this checkpoint")
-    parser.add_argument("--rounding", action="store_true", help="fine-tune through the integer rounding")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="CKPT", help="begin with the weights of this checkpoint"
+    )
+    parser.add_argument(
+        "--rounding", action="store_true", help="fine-tune through the integer rounding"
+    )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=128, help="crop size, a multiple of 64")
+    parser.add_argument(
+        "--late-crop", type=int, help="crop size of the last quarter of the time (twice --crop)"
+    )
     parser.add_argument("--learning-rate", type=float, default=7e-4)
     parser.add_argument(
-        "--ms-ssim", type=float, default=0.0, metavar="SHARE",
+        "--ms-ssim",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
         help="share of MS-SSIM in the distortion: 0 (mean squared error) to 1",
     )
     parser.add_argument("--seed", type=int, default=1)
@@ -36,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after", type=float, metavar="MINUTES", help="end this run earlier; --resume goes on"
     )
     parser.add_argument(
-        "--config", type=Path, metavar="JSON", help="sizes of the model (samebits.learn.models.ModelConfig)"
+        "--config",
+        type=Path,
+        metavar="JSON",
+        help="sizes of the model (samebits.learn.models.ModelConfig)",
     )
 
 
@@ -51,11 +69,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.config is not None:
         config = ModelConfig.from_dict(json.loads(arguments.config.read_text()))
     options = TrainOptions(
-        data=arguments.data, out=arguments.out, minutes=arguments.minutes, resume=arguments.resume,
-        batch=arguments.batch, crop=arguments.crop, late_crop=2 * arguments.crop,
-        learning_rate=arguments.learning_rate, ms_ssim_weight=arguments.ms_ssim,
-        seed=arguments.seed, device=arguments.device, limit=arguments.limit,
-        stop_after_minutes=arguments.stop_after, start_from=arguments.start_from,
+        data=arguments.data,
+        out=arguments.out,
+        minutes=arguments.minutes,
+        resume=arguments.resume,
+        batch=arguments.batch,
+        crop=arguments.crop,
+        late_crop=arguments.late_crop or 2 * arguments.crop,
+        learning_rate=arguments.learning_rate,
+        ms_ssim_weight=arguments.ms_ssim,
+        seed=arguments.seed,
+        device=arguments.device,
+        limit=arguments.limit,
+        stop_after_minutes=arguments.stop_after,
+        start_from=arguments.start_from,
         rounding=arguments.rounding,
     )
     try:

@@ -54,7 +54,7 @@ def run_float_twin(model: PictureModel, pixels: np.ndarray, *, quality: float) -
 def time_float_twin_decode(
     model: PictureModel, pixels: np.ndarray, *, quality: float, threads: int, repeats: int = 3
 ) -> list[float]:
-    """Seconds of the float decoder (hyper-synthesis, entropy steps, synthesis), without range coding."""
+    """Seconds of the float decoder (hyper-synthesis, steps, synthesis), without range coding."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -73,9 +73,14 @@ def _decode_once(model: PictureModel, pixels: np.ndarray, quality: float) -> flo
     features, prediction = model.context_from(z_hat, h, w)
     gain = torch.exp2(model.at_quality(model.log2_gain, value))
     y_hat, _, _ = model.entropy(
-        y, prediction, features, model.at_quality(model.entropy.quality_bias, value), gain,
+        y,
+        prediction,
+        features,
+        model.at_quality(model.entropy.quality_bias, value),
+        gain,
         torch.exp2(model.at_quality(model.log2_inverse_gain, value)),
-        diagonal_steps(config.phase_groups, h, w, y.device), noise=False,
+        diagonal_steps(config.phase_groups, h, w, y.device),
+        noise=False,
     )
     model.g_s(y_hat)
     return time.perf_counter() - begin

@@ -17,7 +17,10 @@ NETWORKS = ("g_a", "g_s", "h_a", "h_s", "entropy")
 def networks_of(model: PictureModel) -> dict[str, Network]:
     """The five networks under the names they have in the weights file."""
     return {
-        "g_a": model.g_a, "g_s": model.g_s, "h_a": model.h_a, "h_s": model.h_s,
+        "g_a": model.g_a,
+        "g_s": model.g_s,
+        "h_a": model.h_a,
+        "h_s": model.h_s,
         "entropy": model.entropy.head,
     }
 
@@ -37,7 +40,10 @@ class Ranges:
 
 @torch.no_grad()
 def calibrate(
-    model: PictureModel, crops: Tensor, *, qualities: tuple[float, ...] = (0, 25, 50, 75, 100),
+    model: PictureModel,
+    crops: Tensor,
+    *,
+    qualities: tuple[float, ...] = (0, 25, 50, 75, 100),
     batch: int = 8,
 ) -> Ranges:
     """Run (N, 3, H, W) uint8 crops through ``model`` at several qualities and record ranges."""

@@ -60,8 +60,14 @@ def export_model(model: PictureModel, ranges: Ranges) -> Exported:
     tensors["phase_groups"] = np.array(config.phase_groups, np.int32)
     tensors["config"] = np.zeros(16, np.int32)
     tensors["config"][:8] = [
-        1, config.latent_channels, config.hyper_channels, config.hyper_features, config.context_channels, PROXY_SHIFT,
-        QUALITIES, SCALE_ROWS,
+        1,
+        config.latent_channels,
+        config.hyper_channels,
+        config.hyper_features,
+        config.context_channels,
+        PROXY_SHIFT,
+        QUALITIES,
+        SCALE_ROWS,
     ]
     return Exported(tensors, proofs, scales)
 
@@ -78,9 +84,10 @@ def export_checkpoint(
     tightest = max(proof.accumulator_bits for proof in exported.proofs)
     least = min(proof.bits_gained for proof in exported.proofs)
     description = {
-        "format": "samebits-model-1", "name": name,
-        "no_overflow": f"every |accumulator| < 2^{tightest:.3f}; L1 bound at least {least:.2f} bits "
-        "tighter than k*k*C*m_i*m_k",
+        "format": "samebits-model-1",
+        "name": name,
+        "no_overflow": f"every |accumulator| < 2^{tightest:.3f}; L1 bound at least {least:.2f} "
+        "bits tighter than k*k*C*m_i*m_k",
     }
     return exported, write_weights(out, exported.tensors, description=description)
 
@@ -90,8 +97,12 @@ def _ohwi(weight: Tensor) -> np.ndarray:
 
 
 def _add_network(
-    tensors: dict[str, np.ndarray], proofs: list[Proof], name: str, network: Network,
-    scales: RegisterScales, leaky: int,
+    tensors: dict[str, np.ndarray],
+    proofs: list[Proof],
+    name: str,
+    network: Network,
+    scales: RegisterScales,
+    leaky: int,
 ) -> None:
     program = np.zeros((len(network.ops), 8), np.int32)
     for n, op in enumerate(network.ops):
@@ -100,9 +111,13 @@ def _add_network(
             layer = network.layers[op.layer]
             limit = max(abs(v) for v in scales.clamp[op.src])
             conv, proof = quantize_conv(
-                f"{name}.{op.layer}", _ohwi(layer.weight), layer.bias.detach().numpy(),
-                input_scale=float(scales.scale[op.src]), input_limit=limit,
-                output_scale=scales.scale[op.dst], clamp=scales.clamp[op.dst],
+                f"{name}.{op.layer}",
+                _ohwi(layer.weight),
+                layer.bias.detach().numpy(),
+                input_scale=float(scales.scale[op.src]),
+                input_limit=limit,
+                output_scale=scales.scale[op.dst],
+                clamp=scales.clamp[op.dst],
             )
             proofs.append(proof)
             _add_conv(tensors, f"{name}.{op.layer}", conv)
@@ -144,8 +159,13 @@ def _add_context(
     quality = torch.arange(QUALITIES, dtype=torch.float32)
     bias = model.at_quality(model.entropy.quality_bias, quality)[:, :, 0, 0].detach().numpy()
     conv, proof = quantize_conv(
-        "context", _ohwi(model.entropy.context.weight) * per_input, bias, input_scale=unit,
-        input_limit=limit, output_scale=scales.hidden, clamp=(-ACTIVATION_LIMIT, ACTIVATION_LIMIT),
+        "context",
+        _ohwi(model.entropy.context.weight) * per_input,
+        bias,
+        input_scale=unit,
+        input_limit=limit,
+        output_scale=scales.hidden,
+        clamp=(-ACTIVATION_LIMIT, ACTIVATION_LIMIT),
     )
     proofs.append(proof)
     _add_conv(tensors, "context", conv)

@@ -76,15 +76,22 @@ def weight_scales(
 
 
 def quantize_conv(
-    name: str, weight: np.ndarray, bias: np.ndarray, *, input_scale: float,
-    input_limit: np.ndarray | int, output_scale: np.ndarray | float, clamp: tuple[int, int],
+    name: str,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    *,
+    input_scale: float,
+    input_limit: np.ndarray | int,
+    output_scale: np.ndarray | float,
+    clamp: tuple[int, int],
 ) -> tuple[IntegerConv, Proof]:
     """Integers of a float convolution.
 
     Parameters
     ----------
     weight : (O, k, k, I) float. bias : (O,) or (Q, O) float, one row per quality.
-    input_scale : integer steps per float unit of the inputs. input_limit : bound of |x|, per channel.
+    input_scale : integer steps per float unit of the inputs.
+    input_limit : bound of |x|, per channel.
     output_scale : integer steps per float unit of the output, a number or (O,).
     """
     weight = weight.astype(np.float64)
@@ -92,7 +99,9 @@ def quantize_conv(
     scale = weight_scales(weight, limit, bias, input_scale)
     integers = np.floor(weight * scale[:, None, None, None] + 0.5).astype(np.int64)
     bias_integers = np.floor(bias.astype(np.float64) * scale * input_scale + 0.5).astype(np.int64)
-    ratio = np.broadcast_to(np.asarray(output_scale, np.float64), scale.shape) / (scale * input_scale)
+    ratio = np.broadcast_to(np.asarray(output_scale, np.float64), scale.shape) / (
+        scale * input_scale
+    )
     multiplier, shift = multiplier_and_shift(np.maximum(ratio, 2.0**-46))
     proof = prove(name, integers, bias_integers, limit)
     conv = IntegerConv(

@@ -24,9 +24,9 @@ def round_like_integers(model: PictureModel, ranges: Ranges) -> ModelScales:
         network.tap = _round_activation(scales.networks[name])
         network.weight_tap = _round_weight(network, scales.networks[name])
     limit = ACTIVATION_LIMIT / scales.hidden
-    model.entropy.tap = lambda hidden: (
-        ste_round(hidden * scales.hidden) / scales.hidden
-    ).clamp(-limit, limit)
+    model.entropy.tap = lambda hidden: (ste_round(hidden * scales.hidden) / scales.hidden).clamp(
+        -limit, limit
+    )
     return scales
 
 

@@ -16,7 +16,7 @@ LATENT_LIMIT = 16383
 """Clamp of the hyper-synthesis output (hyper features and predicted values)."""
 FULL_LIMIT = 32767
 Y_SCALE = 512.0
-"""Integer steps of y per float unit (one float unit is 64 pixel levels of an orthonormal transform)."""
+"""Integer steps of y per float unit (64 pixel levels of an orthonormal transform)."""
 LOG_SCALE = 1024.0
 """Integer steps of the log2 scale per octave."""
 PIXEL_SCALE = 64.0
@@ -72,7 +72,11 @@ def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
     }
     networks = {
         name: register_scales(
-            network, ranges, name, input_scale=ends[name][0], input_clamp=ends[name][1],
+            network,
+            ranges,
+            name,
+            input_scale=ends[name][0],
+            input_clamp=ends[name][1],
             output_scale=ends[name][2],
         )
         for name, network in networks_of(model).items()
@@ -99,8 +103,13 @@ def _tied_registers(network: Network) -> dict[int, int]:
 
 
 def register_scales(
-    network: Network, ranges: Ranges, name: str, *, input_scale: float,
-    input_clamp: tuple[int, int], output_scale: np.ndarray | float | None,
+    network: Network,
+    ranges: Ranges,
+    name: str,
+    *,
+    input_scale: float,
+    input_clamp: tuple[int, int],
+    output_scale: np.ndarray | float | None,
 ) -> RegisterScales:
     """Scales and clamps of a network whose input (and perhaps output) scale is given."""
     roots = _tied_registers(network)

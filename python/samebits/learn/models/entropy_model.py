@@ -81,9 +81,7 @@ class EntropyModel(nn.Module):
         weight = self.context.weight
         return weight[:, :m], weight[:, m : 2 * m], weight[:, 2 * m :]
 
-    def parameters_of(
-        self, accumulator: Tensor, prediction: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def parameters_of(self, accumulator: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log2 scale of every element, from the context layer's sums."""
         hidden = F.leaky_relu(accumulator, 2.0**-self.config.leaky)
         if self.tap is not None:
@@ -92,8 +90,16 @@ class EntropyModel(nn.Module):
         return prediction + delta, log2_scale
 
     def forward(
-        self, y: Tensor, prediction: Tensor, features: Tensor, bias: Tensor, gain: Tensor,
-        inverse_gain: Tensor, steps: list[Tensor], *, noise: bool,
+        self,
+        y: Tensor,
+        prediction: Tensor,
+        features: Tensor,
+        bias: Tensor,
+        gain: Tensor,
+        inverse_gain: Tensor,
+        steps: list[Tensor],
+        *,
+        noise: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run the step loop.
 
@@ -118,10 +124,7 @@ class EntropyModel(nn.Module):
             mean, log2_scale = self.parameters_of(accumulator, prediction)
             scaled = (y - mean) * gain
             rounded = ste_round(scaled)
-            if noise:
-                measured = scaled + torch.rand_like(scaled) - 0.5
-            else:
-                measured = rounded
+            measured = scaled + torch.rand_like(scaled) - 0.5 if noise else rounded
             log2_symbol_scale = log2_scale + torch.log2(gain)
             bits = bits + step * gaussian_bits(measured, log2_symbol_scale)
             symbols = symbols + step * rounded

@@ -1,7 +1,8 @@
 """A network as a list of operations, the same list that the native code runs.
 
 The float twin and the integer network share one program (docs/arithmetic.md 2), so they cannot
-drift apart: :class:`Network` runs it in torch, ``samebits.learn.export`` writes it to the weights file.
+drift apart: :class:`Network` runs it in torch, ``samebits.learn.export`` writes it to the
+weights file.
 """
 
 from __future__ import annotations
@@ -49,8 +50,15 @@ class NetworkBuilder:
         return dst
 
     def conv(
-        self, src: int, out: int, *, kernel: int = 1, stride: int = 1, leaky: bool = False,
-        depthwise: bool = False, bound: str = "activation",
+        self,
+        src: int,
+        out: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        leaky: bool = False,
+        depthwise: bool = False,
+        bound: str = "activation",
     ) -> int:
         """Convolution with zero padding (kernel - 1) / 2, then leaky ReLU if asked."""
         channels = self.channels[src]
@@ -67,9 +75,7 @@ class NetworkBuilder:
         return self._add(self.channels[a], kind="add", src=a, src2=b)
 
     def unshuffle(self, src: int, factor: int) -> int:
-        return self._add(
-            self.channels[src] * factor**2, kind="unshuffle", src=src, factor=factor
-        )
+        return self._add(self.channels[src] * factor**2, kind="unshuffle", src=src, factor=factor)
 
     def shuffle(self, src: int, factor: int) -> int:
         return self._add(self.channels[src] // factor**2, kind="shuffle", src=src, factor=factor)
@@ -110,7 +116,9 @@ class Network(nn.Module):
         self.tap: Callable[[Op, Tensor], Tensor] | None = None
         self.weight_tap: Callable[[Op, Tensor], Tensor] | None = None
         last_use = {reg: i for i, op in enumerate(ops) for reg in (op.src, op.src2) if reg >= 0}
-        self.dead_after = [[r for r, last in last_use.items() if last == i] for i in range(len(ops))]
+        self.dead_after = [
+            [r for r, last in last_use.items() if last == i] for i in range(len(ops))
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         registers = {0: x}

@@ -47,7 +47,9 @@ class PictureModel(nn.Module):
         z_shape = (config.gain_knots, config.hyper_channels)
         self.log2_gain = nn.Parameter(log2_gain.expand(y_shape).clone())
         self.log2_inverse_gain = nn.Parameter(-log2_gain.expand(y_shape).clone())
-        self.log2_z_gain = nn.Parameter(0.5 * (log2_gain - log2_gain.mean()).expand(z_shape).clone())
+        self.log2_z_gain = nn.Parameter(
+            0.5 * (log2_gain - log2_gain.mean()).expand(z_shape).clone()
+        )
         self.log2_z_scale = nn.Parameter(torch.full(z_shape, 2.0))
 
     def at_quality(self, table: Tensor, quality: Tensor) -> Tensor:
@@ -84,10 +86,14 @@ class PictureModel(nn.Module):
         z_hat, z_bits, z_symbols = self.hyper(y, quality, noise=noise)
         features, prediction = self.context_from(z_hat, y.shape[-2], y.shape[-1])
         y_hat, bits, symbols = self.entropy(
-            y, prediction, features, self.at_quality(self.entropy.quality_bias, quality),
+            y,
+            prediction,
+            features,
+            self.at_quality(self.entropy.quality_bias, quality),
             torch.exp2(self.at_quality(self.log2_gain, quality)),
             torch.exp2(self.at_quality(self.log2_inverse_gain, quality)),
-            steps, noise=noise,
+            steps,
+            noise=noise,
         )
         x_hat = self.g_s(y_hat) * PIXEL_UNIT + 128
         return Coded(x_hat, bits.sum((1, 2, 3)), z_bits, y_hat, symbols, z_symbols)

@@ -22,8 +22,10 @@ def plot_log(log: Path, out: Path) -> None:
     names = sorted((name for name in rows[-1] if name.startswith("bpp_")), key=lambda n: int(n[4:]))
     for row, label in ((rows[0], "start"), (rows[len(rows) // 2], "middle"), (rows[-1], "end")):
         curve.plot(
-            [row[name] for name in names], [row[f"psnr_{name[4:]}"] for name in names],
-            marker=".", label=f"{label} ({row['minutes']:.0f} min)",
+            [row[name] for name in names],
+            [row[f"psnr_{name[4:]}"] for name in names],
+            marker=".",
+            label=f"{label} ({row['minutes']:.0f} min)",
         )
     curve.set(xlabel="bpp (estimate)", ylabel="PSNR (dB)")
     curve.legend()

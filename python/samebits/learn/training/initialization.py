@@ -1,8 +1,8 @@
 """Start a model as the best linear transform of its data, instead of at random.
 
 The residual blocks start as identities, so a new model is linear from end to end: unshuffle, 1x1,
-stride 2. Its layers are set to principal components of real patches (a Karhunen-Loeve transform), and
-the synthesis to their transposes. The untrained model is then a working transform coder and
+stride 2. Its layers are set to principal components of real patches (a Karhunen-Loeve transform),
+and the synthesis to their transposes. The untrained model is then a working transform coder and
 training only has to improve on it.
 """
 
@@ -44,7 +44,9 @@ def initialize_linear(model: PictureModel, crops: Tensor) -> None:
     convs[-1].weight.mul_(0.05)
     convs[-1].weight[:, :, 1:, 1:] += taps
     back = model.g_s.layers
-    up = next(op.layer for op in model.g_s.ops if op.kind == "conv" and _feeds_shuffle(model, op.dst))
+    up = next(
+        op.layer for op in model.g_s.ops if op.kind == "conv" and _feeds_shuffle(model, op.dst)
+    )
     back[up].weight.copy_(second.T[:, :, None, None])
     back[-1].weight.copy_(first.T[:, :, None, None])
 

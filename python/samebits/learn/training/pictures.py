@@ -48,11 +48,14 @@ def load_pictures(
     """Decode every picture under ``folder`` (recursively); unreadable and tiny ones are skipped."""
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)[:limit]
     if not paths:
-        raise FileNotFoundError(f"no pictures under {folder} (looked for {', '.join(sorted(SUFFIXES))})")
+        raise FileNotFoundError(
+            f"no pictures under {folder} (looked for {', '.join(sorted(SUFFIXES))})"
+        )
     train, validation, skipped = [], [], []
     with ThreadPoolExecutor() as pool:
         results = pool.map(lambda p: _read(p, smallest), paths)
-        for path, result in zip(paths, tqdm(results, total=len(paths), desc="reading pictures")):
+        bar = tqdm(results, total=len(paths), desc="reading pictures")
+        for path, result in zip(paths, bar, strict=True):
             if isinstance(result, str):
                 skipped.append((path, result))
             elif is_validation(path.name, validation_share):
@@ -60,7 +63,9 @@ def load_pictures(
             else:
                 train.append(result)
     if not train:
-        raise FileNotFoundError(f"no usable training picture under {folder}: {len(skipped)} skipped")
+        raise FileNotFoundError(
+            f"no usable training picture under {folder}: {len(skipped)} skipped"
+        )
     return PictureSet(train, validation or train[:1], skipped)
 
 

@@ -1,4 +1,6 @@
-"""Keeps of a checkpoint what later training needs to begin: ``python -m samebits.learn.training.slim IN OUT``.
+"""Keeps of a checkpoint what later training needs to begin.
+
+``python -m samebits.learn.training.slim IN OUT``
 
 The averaged weights without the optimizer's state, a quarter of the size. Use the result with
 ``samebits train --start-from`` and ``samebits export``.

@@ -32,9 +32,9 @@ class TrainOptions:
     """What ``samebits train`` is asked for.
 
     ``minutes`` is the whole training time over all resumed runs; learning rate and crop size follow
-    elapsed time / minutes, so a run always ends annealed. ``start_from`` takes the weights of another
-    run's checkpoint; ``rounding`` trains through the rounding of the integer network (the exporter's
-    scales, straight-through gradients).
+    elapsed time / minutes, so a run always ends annealed. ``start_from`` takes the weights
+    of another run's checkpoint; ``rounding`` trains through the rounding of the integer network (the
+    exporter's scales, straight-through gradients).
     """
 
     data: Path
@@ -180,7 +180,8 @@ class Trainer:
         self.steps_done += 1
         decay = min(0.999, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters()):
+            pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+            for mean, value in pairs:
                 mean.lerp_(value, 1 - decay)
         return terms
 
@@ -208,16 +209,21 @@ class Trainer:
         save_checkpoint(
             self.path,
             {
-                "config": self.config.to_dict(), "model": self.model.state_dict(),
-                "ema": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
-                "steps_done": self.steps_done, "elapsed": self.elapsed,
+                "config": self.config.to_dict(),
+                "model": self.model.state_dict(),
+                "ema": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "steps_done": self.steps_done,
+                "elapsed": self.elapsed,
             },
         )
 
     def report(self, train: dict[str, float]) -> None:
         """Validation, one line of log.jsonl, TensorBoard and a checkpoint."""
         row = {
-            "step": self.steps_done, "minutes": round(self.elapsed / 60, 2), **train,
+            "step": self.steps_done,
+            "minutes": round(self.elapsed / 60, 2),
+            **train,
             **self.validate(),
         }
         with (self.options.out / "log.jsonl").open("a") as file:
@@ -247,7 +253,10 @@ class Trainer:
             if self.elapsed - last_report >= 60 * options.validate_every_minutes:
                 self.report({f"train_{k}": round(v / count, 5) for k, v in sums.items()})
                 last_report, sums, count = self.elapsed, {}, 0
-            if options.stop_after_minutes and self.elapsed - before > 60 * options.stop_after_minutes:
+            if (
+                options.stop_after_minutes
+                and self.elapsed - before > 60 * options.stop_after_minutes
+            ):
                 break
         if count:
             self.report({f"train_{k}": round(v / count, 5) for k, v in sums.items()})
