@@ -1,7 +1,8 @@
 """Train a model on a folder of pictures.
 
 The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses),
-TensorBoard files, and skipped.txt if some pictures could not be used. An interrupted run goes on with --resume.
+TensorBoard files, and skipped.txt if some pictures could not be used. An
+interrupted run goes on with --resume.
 
 examples:
   samebits train --data photos --out runs/first --minutes 60

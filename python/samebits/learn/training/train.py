@@ -33,8 +33,8 @@ class TrainOptions:
 
     ``minutes`` is the whole training time over all resumed runs; learning rate and crop size follow
     elapsed time / minutes, so a run always ends annealed. ``start_from`` takes the weights
-    of another run's checkpoint; ``rounding`` trains through the rounding of the integer network (the
-    exporter's scales, straight-through gradients).
+    of another run's checkpoint; ``rounding`` trains through the rounding of the integer network
+    (the exporter's scales, straight-through gradients).
     """
 
     data: Path
