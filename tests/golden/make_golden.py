@@ -2,11 +2,11 @@
 
     python tests/golden/make_golden.py
 
-writes tests/golden/tiny (a tiny random model, every kind of schedule) and, if a model is installed,
-tests/golden/default. The latents and pixels in the manifest are those of the slow reference decoder
-(tests/python/reference_codec.py), which shares no code with the package; the package must agree
-before anything is written. Run it after a change of the format or of a model, and say so in the
-changelog.
+writes tests/golden/tiny (a tiny random model, every kind of schedule) and tests/golden/default (the
+model in the package, if it is there). The latents and pixels in the manifests are those of the slow
+reference decoder (tests/python/reference_codec.py), which shares no code with the package; the
+package must agree before anything is written. Run it after a change of the format or of a model,
+and say so in the changelog.
 """
 
 from __future__ import annotations
@@ -143,13 +143,13 @@ def main() -> None:
     weights_path.write_bytes(tiny_model())
     make_folder(tiny, weights_path, TINY_CASES)
     write_weights_seed(tiny / "types.safetensors")
-    installed = model_store.WEIGHTS_FOLDER / model_store.DEFAULT_NAME
-    if not installed.exists():
-        print(f"no model is installed ({installed}); only the tiny one was used")
+    shipped = GOLDEN.parents[1] / "python" / "samebits" / "weights" / model_store.DEFAULT_NAME
+    if not shipped.exists():
+        print(f"there is no {shipped}; only the tiny model was used")
         return
     default = GOLDEN / "default"
     default.mkdir(exist_ok=True)
-    make_folder(default, installed, DEFAULT_CASES)
+    make_folder(default, shipped, DEFAULT_CASES)
 
 
 if __name__ == "__main__":
