@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from ..models import PictureModel
 from ..models.network import Network, Op
@@ -63,7 +64,7 @@ def calibrate(
     )
     height, width = crops.shape[-2] // 16, crops.shape[-1] // 16
     try:
-        for begin in range(0, len(crops), batch):
+        for begin in tqdm(range(0, len(crops), batch), desc="calibrating"):
             x = crops[begin : begin + batch].float()
             for n, value in enumerate(qualities):
                 order = group_steps if n % 2 else diagonal_steps
