@@ -37,27 +37,31 @@ def options(folder, tmp_path, **changes):
         "batch": 2,
         "crop": 64,
         "late_crop": 64,
-        "validate_every_minutes": 0.01,
+        "validate_every_minutes": 0.03,
     }
     return TrainOptions(**(values | changes))
 
 
-def test_training_lowers_the_loss_and_resumes(folder, tmp_path):
-    trainer = Trainer(options(folder, tmp_path, minutes=0.1, stop_after_minutes=0.04), TINY_CONFIG)
-    path = trainer.run()
+def test_training_lowers_the_validation_loss(folder, tmp_path):
+    trainer = Trainer(options(folder, tmp_path, minutes=1000, learning_rate=1e-3), TINY_CONFIG)
+    before = trainer.validate()["validation_loss"]
+    for _ in range(60):
+        trainer.train_step()
+    assert trainer.validate()["validation_loss"] < before - 0.005
+
+
+def test_a_run_is_resumed_where_it_stopped(folder, tmp_path):
+    path = Trainer(options(folder, tmp_path, stop_after_minutes=0.01), TINY_CONFIG).run()
     saved = load_checkpoint(path)
-    assert saved["steps_done"] > 3
+    assert saved["steps_done"] > 0
     assert saved["elapsed"] > 0
-    again = Trainer(options(folder, tmp_path, minutes=0.1, resume=True), TINY_CONFIG)
+    again = Trainer(options(folder, tmp_path, resume=True), TINY_CONFIG)
     assert again.steps_done == saved["steps_done"]
-    for a, b in zip(again.model.parameters(), saved["model"].values(), strict=False):
-        assert torch.equal(a, b)
+    for name, value in again.model.state_dict().items():
+        assert torch.equal(value, saved["model"][name]), name
     again.run()
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").open()]
     assert rows[-1]["step"] > saved["steps_done"]
-    # Seconds of training at a full learning rate: single values are noisy, so the best one counts.
-    losses = [row["validation_loss"] for row in rows]
-    assert min(losses[1:]) < losses[0]
     assert {"train_loss", "validation_loss", "bpp_50", "psnr_50"} <= set(rows[-1])
     assert "broken.png" in (tmp_path / "run" / "skipped.txt").read_text()
 
