@@ -129,6 +129,15 @@ def make_folder(folder: Path, weights_path: Path, cases: tuple[Case, ...]) -> No
     (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
 
 
+def write_wrong_manifest(folder: Path) -> None:
+    """A manifest with the latents and the pixels of one stream swapped: its check must fail."""
+    lines = (folder / "manifest.txt").read_text().splitlines()
+    model, first = (line.split() for line in lines[1:3])
+    first[3], first[4] = first[4], first[3]
+    lines = ["# Wrong on purpose.", " ".join(model), " ".join(first)]
+    (folder / "wrong_manifest.txt").write_text("\n".join(lines) + "\n")
+
+
 def write_weights_seed(path: Path) -> None:
     """A small weights file of every type, where the fuzzer of the weights parser starts."""
     types = (np.int8, np.uint8, np.int16, np.uint16, np.int32)
@@ -142,6 +151,7 @@ def main() -> None:
     weights_path = tiny / "tiny.safetensors"
     weights_path.write_bytes(tiny_model())
     make_folder(tiny, weights_path, TINY_CASES)
+    write_wrong_manifest(tiny)
     write_weights_seed(tiny / "types.safetensors")
     shipped = GOLDEN.parents[1] / "python" / "samebits" / "weights" / model_store.DEFAULT_NAME
     if not shipped.exists():
