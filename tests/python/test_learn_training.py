@@ -44,10 +44,14 @@ def options(folder, tmp_path, **changes):
 
 def test_training_lowers_the_validation_loss(folder, tmp_path):
     trainer = Trainer(options(folder, tmp_path, minutes=1000, learning_rate=1e-3), TINY_CONFIG)
+    # The linear start is already good; without its last layer there is much to learn.
+    for model in (trainer.model, trainer.average):
+        torch.nn.init.zeros_(model.g_s.layers[-1].weight)
     before = trainer.validate()["validation_loss"]
-    for _ in range(60):
+    for _ in range(40):
         trainer.train_step()
-    assert trainer.validate()["validation_loss"] < before - 0.005
+    after = trainer.validate()["validation_loss"]
+    assert after < 0.95 * before, (before, after)
 
 
 def test_a_run_is_resumed_where_it_stopped(folder, tmp_path):
