@@ -240,6 +240,8 @@ def test_a_killed_encode_leaves_no_half_file(folder, kill_with):
         env={**os.environ, "PYTHONPATH": package_parent},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Whoever started the tests in the background had SIGINT ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == b"writing\n"
     process.send_signal(kill_with)

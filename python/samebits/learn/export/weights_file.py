@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def write_weights(
         if value.dtype.kind not in "iu":
             raise TypeError(f"{name} is {value.dtype}: a weights file holds integers only")
     ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-    data = save(ordered, metadata=dict(sorted(description.items())))
+    # One metadata entry only: the order of several is not fixed, and the bytes must be.
+    data = save(ordered, metadata={"samebits": json.dumps(description, sort_keys=True)})
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(data)
     os.replace(temporary, path)
