@@ -164,7 +164,7 @@ Array<int16_t> py_run(const Network& net, const Array<int16_t>& x, int64_t budge
   Tensor<int16_t> out;
   {
     py::gil_scoped_release release;
-    out = net.run_tiled(in, budget_bytes);
+    out = net.run(in, budget_bytes);
   }
   return to_array(out);
 }
