@@ -51,7 +51,7 @@ struct Job {
   bool finished() const { return done.load(std::memory_order_acquire) == parts; }
 };
 
-// True on a thread that is inside a part: a nested parallel_for then runs inline, because waiting
+// True on a thread that is inside a part, or does whole pictures on its own: a nested parallel_for then runs inline, because waiting
 // for the pool from inside the pool could wait for ever.
 thread_local bool inside_part = false;
 
@@ -175,6 +175,10 @@ void set_thread_count(int n) {
     fail(ErrorKind::invalid_argument,
          "thread count is " + std::to_string(n) + "; it must be from 1 to 256");
   count_setting().store(n);
+}
+
+void keep_to_this_thread() {
+  inside_part = true;
 }
 
 void parallel_for(int64_t count, const std::function<void(int64_t, int64_t)>& work) {

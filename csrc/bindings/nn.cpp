@@ -219,6 +219,7 @@ void bind_nn(py::module_& m) {
   m.def("targets", &targets);
   m.def("set_target", &set_target, py::arg("name"));
   m.def("thread_count", &thread_count);
+  m.def("keep_to_this_thread", &keep_to_this_thread);
   m.def("set_thread_count", &set_thread_count, py::arg("n"));
   m.def("conv2d", &py_conv2d, py::arg("x").noconvert(), py::arg("weight").noconvert(),
         py::arg("bias").noconvert(), py::kw_only(), py::arg("stride"), py::arg("padding"),
