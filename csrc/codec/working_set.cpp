@@ -49,8 +49,8 @@ int64_t hyper_bytes(const Model& model, const LatentSizes& sizes) {
   const int64_t symbols = int64_t{sizes.hyper_height} * sizes.hyper_width * model.hyper_channels;
   const int64_t cropped = positions_of(sizes) * (model.feature_channels + model.latent_channels) *
                           int64_t{sizeof(int16_t)};
-  return symbols * int64_t{sizeof(int32_t) + sizeof(uint8_t)} + cropped +
-         model.hyper_synthesis.working_set_bytes(sizes.hyper_height, sizes.hyper_width);
+  return symbols * int64_t{sizeof(int32_t) + sizeof(uint8_t) + sizeof(int16_t)} + cropped +
+         model.hyper_synthesis.strip_bytes(sizes.hyper_height, sizes.hyper_width);
 }
 
 int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule) {

@@ -67,7 +67,9 @@ class Network {
   // Bytes that run() holds at most, input and output included.
   int64_t working_set_bytes(int height, int width) const;
 
-  // The least budget with which run_rows works if it reads and writes by callbacks.
+  // Bytes that run_rows holds at most besides a whole input and output: without a budget, and with
+  // the smallest one that works.
+  int64_t strip_bytes(int height, int width) const;
   int64_t smallest_strip_bytes(int height, int width) const;
 
  private:

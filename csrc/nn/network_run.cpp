@@ -123,16 +123,16 @@ void Network::run_rows(int height, int width, int64_t budget_bytes, const Input&
 
 int64_t Network::working_set_bytes(int height, int width) const {
   const std::vector<Size> all = value_sizes(height, width);
-  const int16_t in = 0;
-  int16_t out = 0;
-  const Input whole_input{.whole = &in};
-  const Output whole_output{.whole = &out};
-  const int strip = strip_height(all, INT64_MAX, whole_input, whole_output);
   const auto bytes = [&](size_t value) {
     return int64_t{all[value].height} * all[value].width * values_[value].channels * kInt16;
   };
-  return bytes(0) + bytes(all.size() - 1) +
-         RowPipeline::bytes(*this, all, strip, whole_input, whole_output);
+  return bytes(0) + bytes(all.size() - 1) + strip_bytes(height, width);
+}
+
+int64_t Network::strip_bytes(int height, int width) const {
+  const std::vector<Size> all = value_sizes(height, width);
+  const int strip = strip_height(all, INT64_MAX, {}, {});
+  return RowPipeline::bytes(*this, all, strip, {}, {});
 }
 
 int64_t Network::smallest_strip_bytes(int height, int width) const {
