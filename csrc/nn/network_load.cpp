@@ -143,16 +143,23 @@ class ProgramReader {
     layer.stride = a[1] % 16;
     layer.leaky = a[2];
     layer.depthwise = a[3] == 1;
+    layer.in_lo = src.lo;
+    layer.in_hi = src.hi;
     // A layer may be used again, but is loaded once: a short file cannot ask for much memory.
     const auto [place, is_new] =
         layer_of_number_.emplace(a[0], static_cast<int>(net_.layers_.size()));
     if (is_new) net_.layers_.push_back(load_layer(layer, a[0]));
     op.layer = place->second;
-    const ConvLayer& loaded = net_.layers_[op.layer];
+    ConvLayer& loaded = net_.layers_[op.layer];
     require(is_new || (loaded.in_channels == layer.in_channels && loaded.kernel == layer.kernel &&
                        loaded.stride == layer.stride && loaded.leaky == layer.leaky &&
                        loaded.depthwise == layer.depthwise),
             "uses a layer again in another way");
+    if (src.lo < loaded.in_lo || src.hi > loaded.in_hi) {  // a second use with a wider range
+      loaded.in_lo = std::min(loaded.in_lo, src.lo);
+      loaded.in_hi = std::max(loaded.in_hi, src.hi);
+      loaded.prepare();
+    }
     prove(loaded, src);
     return {loaded.out_channels, loaded.lo, loaded.hi};
   }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "nn/target_kernels.h"
 #ifdef SAMEBITS_HAVE_CUDA
 #include "nn/cuda/cuda_module.h"
 #endif
@@ -77,6 +78,15 @@ std::vector<std::string> targets() {
 
 Target fastest_cpu_target() {
   return available(Target::avx2) ? Target::avx2 : Target::scalar;
+}
+
+const ConvKernels* target_kernels() {
+  Target chosen = target();
+  if (chosen == Target::cuda) chosen = fastest_cpu_target();
+#ifdef SAMEBITS_HAVE_AVX2
+  if (chosen == Target::avx2) return &kConvAvx2;
+#endif
+  return nullptr;
 }
 
 std::string target_name(Target target) {
