@@ -19,6 +19,10 @@ constexpr int64_t kStripBytes = int64_t{1} << 20;
 
 constexpr int64_t kInt16 = sizeof(int16_t);
 
+const int16_t* rows_from(const RowWindow& x, int channels, int row) {
+  return x.data + int64_t{row - x.first_row} * x.width * channels;
+}
+
 }  // namespace
 
 std::vector<Network::Size> Network::value_sizes(int height, int width) const {
@@ -99,8 +103,14 @@ void Network::run_stage(const Stage& stage, const RowWindow& x, const RowWindow&
                         int end, int16_t* out) const {
   const int channels = values_[stage.src].channels;
   switch (stage.opcode) {
-    case Opcode::conv:
-      return conv2d_rows(layers_[stage.layer], x, begin, end, out);
+    case Opcode::conv: {
+      const ConvLayer& layer = layers_[stage.layer];
+      const Residual residual{stage.src2 < 0 ? nullptr : rows_from(x2, layer.out_channels, begin),
+                              stage.lo, stage.hi};
+      const Residual* add = stage.src2 < 0 ? nullptr : &residual;
+      if (stage.depthwise < 0) return conv2d_rows(layer, x, begin, end, out, add);
+      return depthwise_pointwise_rows(layers_[stage.depthwise], layer, x, begin, end, out, add);
+    }
     case Opcode::add:
       return add_rows(x, x2, channels, begin, end, stage.lo, stage.hi, out);
     case Opcode::unshuffle:
