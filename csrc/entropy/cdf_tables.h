@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "entropy/pair_buckets.h"
+
 namespace samebits {
 
 inline constexpr int kCdfBits = 16;
@@ -41,6 +43,8 @@ class CdfTables {
   const Row* row_data() const { return row_.data(); }
   const uint32_t* bounds() const { return bounds_.data(); }
   const uint16_t* buckets() const { return buckets_.data(); }
+  // kPairBucketsPerRow for each row.
+  const PairBucket* pair_buckets() const { return pair_buckets_.data(); }
 
  private:
   void check() const;
@@ -53,6 +57,7 @@ class CdfTables {
   std::vector<Row> row_;
   std::vector<uint32_t> bounds_;
   std::vector<uint16_t> buckets_;
+  std::vector<PairBucket> pair_buckets_;
 };
 
 }  // namespace samebits

@@ -14,6 +14,7 @@
 
 #include "entropy/cdf_tables.h"
 #include "entropy/leb128.h"
+#include "entropy/range_kernels.h"
 
 namespace samebits {
 
@@ -65,6 +66,7 @@ class RangeDecoder {
   // Keeps references to `tables` and to the bytes of `payload`.
   // Throws Error(truncated) or Error(corrupt_stream).
   RangeDecoder(const CdfTables& tables, std::span<const uint8_t> payload);
+  RangeDecoder(const RangeDecoder&) = delete;  // words_ can refer to tail_
 
   // One batch: fills symbols[i], decoded with the CDF row rows[i]; sizes must be equal.
   void decode(std::span<const uint8_t> rows, std::span<int32_t> symbols);
@@ -75,19 +77,33 @@ class RangeDecoder {
   int lanes() const { return lanes_; }
 
  private:
+  // These decode symbols from `begin` on, in whole steps or groups of lanes, while none of the
+  // lanes can run out of words_; they give the first symbol that is left.
+  size_t decode_vectors(std::span<const uint8_t> rows, std::span<int32_t> symbols, size_t begin);
   template <int kGroup>
-  size_t decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+  size_t decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols, size_t begin);
+  template <int kGroup>
+  size_t decode_whole_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+
+  static void search_group(void* decoder, DecodeGroup& group, unsigned mask, const uint8_t* rows,
+                           int32_t* symbols);
   int32_t decode_one(int lane, const CdfTables::Row& row);
-  uint32_t read_word();
+  int32_t symbol_of(const CdfTables::Row& row, uint32_t entry);
   int32_t read_escape(const CdfTables::Row& row);
+  uint32_t read_word();
+  void move_to_tail();
 
   const CdfTables& tables_;
   std::array<uint32_t, kMaxLanes> range_;
   std::array<uint32_t, kMaxLanes> code_;
   int lanes_ = 1;
+  size_t payload_words_ = 0;
+  // The payload's words; near their end, tail_: the last of them and the zeros that may follow.
   std::span<const uint8_t> words_;
-  size_t word_count_ = 0;
-  size_t words_read_ = 0;  // also counts the zero words beyond the end
+  size_t next_word_ = 0;     // in words_
+  size_t words_before_ = 0;  // words_
+  bool in_tail_ = false;
+  std::array<uint8_t, 2 * 3 * kMaxLanes> tail_;
   Leb128Reader escapes_;
 };
 

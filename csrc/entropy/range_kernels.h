@@ -1,0 +1,43 @@
+// The seam between the range coder and its vector kernels (csrc/entropy/x86).
+//
+// A kernel codes whole steps, a step being one symbol for each lane. What is rare it leaves to the
+// coder: it calls back with a group of 8 lanes and the mask of those that need more than the usual.
+// Kernels contain only intrinsics and plain pointers: an inline function of the standard library
+// would be compiled with their instructions and could end up in the rest of the program.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "entropy/pair_buckets.h"
+
+namespace samebits {
+
+inline constexpr int kGroupLanes = 8;
+
+// Eight lanes in the middle of a symbol: before it, and after it without the refill.
+struct DecodeGroup {
+  uint32_t range[kGroupLanes], code[kGroupLanes];
+  uint32_t new_range[kGroupLanes], new_code[kGroupLanes];
+};
+
+struct DecodeJob {
+  const PairBucket* buckets;
+  const uint8_t* rows;  // of the next symbols
+  int32_t* symbols;
+  size_t steps;
+  uint32_t* range;  // of all lanes
+  uint32_t* code;
+  const uint8_t* word;  // the next one
+  const uint8_t* words_end;
+  // Decodes the lanes of `mask`: sets new_range, new_code and symbols. May throw.
+  void (*search)(void* decoder, DecodeGroup& group, unsigned mask, const uint8_t* rows,
+                 int32_t* symbols);
+  void* decoder;
+};
+
+// Decodes steps while all the words that a step can ask for are there, and moves rows, symbols,
+// steps and word on. 8, 16 or 32 lanes.
+void decode_steps_avx2(DecodeJob& job, int lanes);
+
+}  // namespace samebits
