@@ -21,6 +21,7 @@ CdfTables::CdfTables(std::vector<uint16_t> starts, std::vector<int32_t> row_begi
       min_symbol_(std::move(min_symbol)) {
   check();
   derive_search();
+  window_ = make_encode_window(*this);
 }
 
 void CdfTables::check() const {

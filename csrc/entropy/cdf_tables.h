@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "entropy/encode_window.h"
 #include "entropy/pair_buckets.h"
 
 namespace samebits {
@@ -45,6 +46,7 @@ class CdfTables {
   const uint16_t* buckets() const { return buckets_.data(); }
   // kPairBucketsPerRow for each row.
   const PairBucket* pair_buckets() const { return pair_buckets_.data(); }
+  const EncodeWindow& encode_window() const { return window_; }
 
  private:
   void check() const;
@@ -58,6 +60,7 @@ class CdfTables {
   std::vector<uint32_t> bounds_;
   std::vector<uint16_t> buckets_;
   std::vector<PairBucket> pair_buckets_;
+  EncodeWindow window_;
 };
 
 }  // namespace samebits

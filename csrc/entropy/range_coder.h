@@ -37,27 +37,26 @@ class RangeEncoder {
   std::vector<uint8_t> finish();
 
  private:
-  static constexpr uint32_t kNone = UINT32_MAX;
-
-  struct Lane {
-    uint32_t low = 0;
-    uint32_t range = UINT32_MAX;
-    uint32_t place = 0;        // of the word that is written next
-    uint32_t place_next = 0;   // of the one after
-    uint32_t written = kNone;  // place of the last word written
-  };
-
-  void encode_entry(Lane& lane, uint32_t begin, uint32_t end);
-  void write_word(Lane& lane, uint32_t word);
-  void carry(Lane& lane);
-  void flush(Lane& lane);
+  // Whole steps only; gives the first symbol that is left.
+  size_t encode_vectors(std::span<const int32_t> symbols, std::span<const uint8_t> rows);
+  static void complete_group(void* encoder, EncodeGroup& group, unsigned mask, const uint8_t* rows,
+                             const int32_t* symbols, int first_lane, const uint16_t* word);
+  const uint32_t* bounds_of(int row, int32_t symbol);
   void write_escape(int row, int32_t symbol);
+  void encode_bounds(int lane, const uint32_t* bounds);
+  void carry(int lane, size_t words);
+  std::array<uint16_t, 2> last_words(int lane);
+  void place_words(uint8_t* places);
 
   const CdfTables& tables_;
   int lanes_;
-  std::array<Lane, kMaxLanes> lane_;
+  std::array<uint32_t, kMaxLanes> low_{};
+  std::array<uint32_t, kMaxLanes> range_;
+  // A lane's last word waits here for a carry, which seldom goes further: 0 .. 0x10000.
+  std::array<uint32_t, kMaxLanes> pending_{};
+  // In the order of the renormalizations: which lane, and what was pending there.
   std::vector<uint16_t> words_;
-  std::vector<uint32_t> written_before_;  // per place: the place of the same lane's word before it
+  std::vector<uint8_t> word_lane_;
   std::vector<uint8_t> escapes_;
 };
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "entropy/encode_window.h"
 #include "entropy/pair_buckets.h"
 
 namespace samebits {
@@ -39,5 +40,33 @@ struct DecodeJob {
 // Decodes steps while all the words that a step can ask for are there, and moves rows, symbols,
 // steps and word on. 8, 16 or 32 lanes.
 void decode_steps_avx2(DecodeJob& job, int lanes);
+
+// Eight lanes of an encoder in the middle of a symbol: new_range is 0 where the symbol was not
+// found in the window, and pending above 0xFFFF where a carry runs on into words already written.
+struct EncodeGroup {
+  uint32_t range[kGroupLanes];
+  uint32_t low[kGroupLanes], new_range[kGroupLanes], pending[kGroupLanes];
+};
+
+struct EncodeJob {
+  const EncodeWindow* window;
+  const uint8_t* rows;
+  const int32_t* symbols;
+  size_t steps;
+  uint32_t* low;  // of all lanes
+  uint32_t* range;
+  uint32_t* pending;
+  // Where the next word and its lane go; each has room for one word per symbol and 8 more.
+  uint16_t* word;
+  uint8_t* word_lane;
+  // Does what is left for the lanes of `mask`, the first of which is `first_lane`. Words are
+  // written up to `word`. May throw.
+  void (*complete)(void* encoder, EncodeGroup& group, unsigned mask, const uint8_t* rows,
+                   const int32_t* symbols, int first_lane, const uint16_t* word);
+  void* encoder;
+};
+
+// Encodes all steps and moves word and word_lane on. 8, 16 or 32 lanes.
+void encode_steps_avx2(EncodeJob& job, int lanes);
 
 }  // namespace samebits

@@ -25,4 +25,23 @@ struct WordSpread {
   }
 };
 
+// words[mask] brings the 16-bit words of the lanes of the mask together, lanes[mask] their numbers.
+struct WordPacking {
+  alignas(16) uint8_t words[256][16];
+  alignas(8) uint8_t lanes[256][8];
+
+  constexpr WordPacking() : words(), lanes() {
+    for (int mask = 0; mask < 256; ++mask) {
+      int count = 0;
+      for (int lane = 0; lane < 8; ++lane) {
+        if ((mask >> lane & 1) == 0) continue;
+        words[mask][2 * count] = static_cast<uint8_t>(2 * lane);
+        words[mask][2 * count + 1] = static_cast<uint8_t>(2 * lane + 1);
+        lanes[mask][count] = static_cast<uint8_t>(lane);
+        ++count;
+      }
+    }
+  }
+};
+
 }  // namespace samebits
