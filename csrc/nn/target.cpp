@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "nn/target_kernels.h"
 #ifdef SAMEBITS_HAVE_CUDA
@@ -67,6 +68,7 @@ Target target() {
 
 void set_target(const std::string& name) {
   target_setting().store(parse_target(name, "target"));
+  choose_vector_set(name);
 }
 
 std::vector<std::string> targets() {
