@@ -12,21 +12,21 @@ namespace {
 constexpr int kKernel = 3;
 constexpr int kBlock = 64;  // positions worked on at once: their sums stay in the cache
 
-Tensor<int16_t> first_pass_input(const Model& model, const Tensor<int16_t>& prediction,
-                                 const Tensor<int16_t>& features) {
+// Rows [begin, end) of what the first pass reads: [proxy_q | features].
+void first_pass_rows(const Model& model, const Tensor<int16_t>& prediction,
+                     const Tensor<int16_t>& features, int begin, int end, int16_t* rows) {
   const int m = model.latent_channels, f = model.feature_channels;
-  Tensor<int16_t> input(prediction.height, prediction.width, m + f);
-  parallel_for(input.height, [&](int64_t begin, int64_t end) {
-    for (int y = static_cast<int>(begin); y < end; ++y) {
-      for (int x = 0; x < input.width; ++x) {
+  parallel_for(end - begin, [&](int64_t first, int64_t last) {
+    for (int64_t n = first; n < last; ++n) {
+      const int y = begin + static_cast<int>(n);
+      int16_t* to = rows + n * prediction.width * (m + f);
+      for (int x = 0; x < prediction.width; ++x, to += m + f) {
         const int16_t* from = prediction.at(y, x);
-        int16_t* to = input.at(y, x);
         for (int c = 0; c < m; ++c) to[c] = proxy_q(from[c], model.proxy_shift);
         std::copy_n(features.at(y, x), f, to + m);
       }
     }
   });
-  return input;
 }
 
 // Sums are kept modulo 2^32, as the convolution kernels do; only complete ones are promised to fit.
@@ -43,9 +43,16 @@ ContextSums::ContextSums(const Model& model, int quality, const Tensor<int16_t>&
     : model_(model),
       bias_(model.context.bias.row(quality)),
       sums_(prediction.height, prediction.width, model.context_channels) {
-  const Tensor<int16_t> input = first_pass_input(model, prediction, features);
-  conv2d_accumulate(model.layers->first_pass(), input.data.data(), input.height, input.width,
-                    sums_.data.data());
+  const int height = prediction.height, width = prediction.width;
+  const ConvLayer& layer = model.layers->first_pass();
+  std::vector<int16_t> rows(size_t{kFirstPassRows + 2} * width * layer.in_channels);
+  for (int begin = 0; begin < height; begin += kFirstPassRows) {
+    const int end = std::min(begin + kFirstPassRows, height);
+    const int first = std::max(begin - 1, 0), last = std::min(end + 1, height);
+    first_pass_rows(model, prediction, features, first, last, rows.data());
+    conv2d_accumulate_rows(layer, {rows.data(), first, last - first, height, width}, begin, end,
+                           sums_.at(begin, 0));
+  }
 }
 
 void ContextSums::add_known(const Rect& rect, std::span<const int16_t> changes) {

@@ -23,6 +23,9 @@ constexpr int16_t proxy_q(int16_t proxy, int proxy_shift) {
       clamp<int64_t>(round_shift(proxy, proxy_shift), -kMaxProxy, kMaxProxy));
 }
 
+// Rows of the first pass that are made at once.
+inline constexpr int kFirstPassRows = 32;
+
 // Largest accumulator of the context layer over all qualities (arithmetic.md 6).
 int64_t context_bound(const Model& model);
 

@@ -56,6 +56,11 @@ struct RowWindow {
   int width;
 };
 
+// Output rows [begin, end) of conv2d_accumulate over the whole picture, into out [end - begin][ow]
+// [O]. The window must hold every row inside the picture that they read.
+void conv2d_accumulate_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end,
+                            int32_t* out);
+
 // What is added to activations: out = clamp(activation + rows[same place], lo, hi). `rows` is dense
 // and holds the rows of `out`; lo and hi are within int16.
 struct Residual {

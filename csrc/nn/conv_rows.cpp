@@ -131,11 +131,15 @@ bool done_by_cuda(const ConvLayer& layer, const RowWindow& x, int begin, int end
 
 void conv2d_accumulate(const ConvLayer& layer, const int16_t* x, int height, int width,
                        int32_t* out) {
+  conv2d_accumulate_rows(layer, {x, 0, height, height, width}, 0,
+                         conv_output_size(height, layer.stride), out);
+}
+
+void conv2d_accumulate_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end,
+                            int32_t* out) {
   if (!layer.prepared) refuse("prepare() was not called");
-  const RowWindow window{x, 0, height, height, width};
-  const int out_height = conv_output_size(height, layer.stride);
-  if (done_by_cuda(layer, window, 0, out_height, out, nullptr, nullptr)) return;
-  run_rows(layer, window, 0, out_height, {out, nullptr, nullptr, 0, 0});
+  if (done_by_cuda(layer, x, begin, end, out, nullptr, nullptr)) return;
+  run_rows(layer, x, begin, end, {out, nullptr, nullptr, 0, 0});
 }
 
 void conv2d_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end, int16_t* out,
