@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/threads.h"
-#include "codec/latent_values.h"
+#include "codec/latent_runs.h"
 
 namespace samebits {
 namespace {
@@ -80,12 +80,9 @@ void EntropyModel::block_parameters(const Rect& rect, const RangeLayers& layers,
     const Position p = at.at(begin + i);
     // An element is coded once, and until then its proxy is the prediction.
     const int16_t* prediction = proxy_.at(p.row, p.column) + rect.channel_begin;
-    for (int c = 0; c < channels; ++c) {
-      const size_t from = static_cast<size_t>(i) * channels + c;
-      const int64_t to = (begin + i) * channels + c;
-      mean[to] = clamp16(prediction[c] + delta[from]);
-      row[to] = scale_row(log_scale[from], log2_gain[c], model_.scale_rows);
-    }
+    const int64_t from = int64_t{i} * channels, to = (begin + i) * channels;
+    means_and_rows(prediction, delta.data() + from, log_scale.data() + from, log2_gain,
+                   model_.scale_rows, channels, mean + to, row + to);
   }
 }
 
@@ -111,14 +108,9 @@ std::vector<int16_t> EntropyModel::update_proxy(const Rect& rect, const int16_t*
   for_blocks(at.count(), [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       const Position p = at.at(n);
-      int16_t* proxy = proxy_.at(p.row, p.column) + rect.channel_begin;
-      for (int c = 0; c < channels; ++c) {
-        const int64_t i = n * channels + c;
-        const int16_t y_hat = dequantize(mean[i], symbols[i], inverse_gain[c]);
-        changes[i] = static_cast<int16_t>(proxy_q(y_hat, model_.proxy_shift) -
-                                          proxy_q(proxy[c], model_.proxy_shift));
-        proxy[c] = y_hat;
-      }
+      const int64_t first = n * channels;
+      update_proxies(mean + first, symbols + first, inverse_gain, model_.proxy_shift, channels,
+                     proxy_.at(p.row, p.column) + rect.channel_begin, changes.data() + first);
     }
   });
   return changes;
