@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/in_order.h"
 #include "base/threads.h"
 #include "codec/latent_runs.h"
 
@@ -38,23 +39,36 @@ int64_t EntropyModel::elements(const Step& step) const {
   return count;
 }
 
-StepParameters EntropyModel::parameters(const Step& step) {
-  StepParameters parameters;
-  parameters.mean.resize(elements(step));
-  parameters.row.resize(parameters.mean.size());
+StepParameters EntropyModel::parameters(const Step& step, const Ready& ready) {
+  // Positions [begin, end) of a rectangle, whose elements begin at `first`.
+  struct Block {
+    const Rect* rect;
+    std::shared_ptr<const RangeLayers> layers;
+    int64_t begin, end, first;
+  };
+  std::vector<Block> blocks;
   int64_t first = 0;
   for (const Rect& rect : step) {
-    rect_parameters(rect, parameters.mean.data() + first, parameters.row.data() + first);
-    first += positions(rect).count() * rect.channels();
+    const auto layers = model_.layers->range(model_, rect.channel_begin, rect.channel_end);
+    const int64_t count = positions(rect).count();
+    for (int64_t begin = 0; begin < count; begin += kBlock)
+      blocks.push_back({&rect, layers, begin, std::min(count, begin + kBlock), first});
+    first += count * rect.channels();
   }
+  StepParameters parameters;
+  parameters.mean.resize(first);
+  parameters.row.resize(first);
+  const auto compute = [&](int64_t n) {
+    const Block& block = blocks[n];
+    block_parameters(*block.rect, *block.layers, block.begin, block.end,
+                     parameters.mean.data() + block.first, parameters.row.data() + block.first);
+  };
+  const auto computed = [&](int64_t, int64_t end) {
+    const Block& last = blocks[end - 1];
+    ready(parameters, last.first + last.end * last.rect->channels());
+  };
+  produce_in_order(static_cast<int64_t>(blocks.size()), compute, computed);
   return parameters;
-}
-
-void EntropyModel::rect_parameters(const Rect& rect, int16_t* mean, uint8_t* row) {
-  const auto layers = model_.layers->range(model_, rect.channel_begin, rect.channel_end);
-  for_blocks(positions(rect).count(), [&](int64_t begin, int64_t end) {
-    block_parameters(rect, *layers, begin, end, mean, row);
-  });
 }
 
 // The network at positions [begin, end) of a rectangle. All layers are 1 x 1, so positions side by
@@ -129,9 +143,15 @@ Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& sc
   EntropyModel entropy_model(model, quality, std::move(hyper));
   std::vector<int32_t> symbols;
   for (const Step& step : schedule) {
-    const StepParameters parameters = entropy_model.parameters(step);
-    symbols.resize(parameters.mean.size());
-    coder.code(step, parameters, symbols);
+    const int64_t elements = entropy_model.elements(step);
+    symbols.resize(elements);
+    int64_t coded = 0;
+    const auto ready = [&](const StepParameters& parameters, int64_t end) {
+      if (end < elements) end -= end % StepCoder::kStretch;
+      if (end > coded) coder.code(step, parameters, coded, end, symbols);
+      coded = std::max(coded, end);
+    };
+    const StepParameters parameters = entropy_model.parameters(step, ready);
     const bool last = &step == &schedule.back();
     entropy_model.update(step, parameters, symbols,
                          last ? EntropyModel::StepIs::last : EntropyModel::StepIs::followed);
