@@ -13,6 +13,7 @@
 #include "nn/pack_weights.h"
 #include "nn/requantize.h"
 #include "nn/target.h"
+#include "nn/winograd.h"
 
 namespace samebits {
 namespace {
@@ -133,8 +134,13 @@ void for_blocks(const ConvLayer& layer, RowWindow x, int begin, int end, const F
     begin = 0;
     end = 1;
   }
-  const BlockWalk walk(layer, x, begin, end);
   const Target target = cpu_target();
+  const auto finish_pixels = [&](int64_t first_pixel, int pixels, const int32_t* acc,
+                                 int acc_stride) {
+    finish(first_pixel, pixels, acc, acc_stride, target);
+  };
+  if (done_by_winograd(layer, target, x, begin, end, finish_pixels)) return;
+  const BlockWalk walk(layer, x, begin, end);
   const int acc_stride = round_up_to_group(layer.out_channels);
   const int taps = layer.kernel * layer.kernel;
   const auto work = [&](int64_t first, int64_t last) {
@@ -214,9 +220,13 @@ void ConvLayer::prepare() {
   require_size(weight.size(), int64_t{out_channels} * kernel * kernel * inputs, "weight");
   if (!bias.empty()) require_size(bias.size(), out_channels, "bias");
   if (!multiplier.empty() || !shift.empty()) require_requantization(*this);
+  if (in_lo < -32768 || in_hi > 32767 || in_lo > in_hi)
+    refuse("inputs " + std::to_string(in_lo) + ".." + std::to_string(in_hi) +
+           " are not within int16");
 #ifdef SAMEBITS_HAVE_AVX2
   packed = pack_weights(*this);
 #endif
+  winograd = plan_winograd(*this);
   prepared = true;
 }
 
@@ -274,6 +284,9 @@ ConvLayer slice_outputs(const ConvLayer& layer, int begin, int end) {
   part.leaky = layer.leaky;
   part.lo = layer.lo;
   part.hi = layer.hi;
+  part.in_lo = layer.in_lo;
+  part.in_hi = layer.in_hi;
+  part.algorithm = layer.algorithm;
   part.prepare();
   return part;
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "nn/winograd_weights.h"
+
 namespace samebits {
 
 inline constexpr int kMaxChannels = 65536;
@@ -27,12 +29,16 @@ struct ConvLayer {
   int leaky = -1;                   // -1 none, else 0 .. 15
   int lo = -32768;
   int hi = 32767;
+  int in_lo = -32768;  // promised range of the inputs
+  int in_hi = 32767;
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 
-  // Checks the fields above (Error(invalid_argument)) and makes `packed`. Call it once, after the
-  // last change and before any convolution.
+  // Checks the fields above (Error(invalid_argument)), chooses the algorithm and makes `packed` and
+  // `winograd`. Call it once, after the last change and before any convolution.
   void prepare();
 
   PackedConv packed;
+  WinogradWeights winograd;
   bool prepared = false;
 };
 
