@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -41,10 +42,19 @@ void require_dimensions(const py::array& array, int dimensions, const char* name
                                           " dimensions, needs " + std::to_string(dimensions));
 }
 
-int max_abs(const int16_t* values, int64_t count) {
-  int most = 0;
-  for (int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(int{values[i]}));
-  return most;
+// Smallest and largest of the values, of which there is at least one.
+std::pair<int, int> range_of(const Array<int16_t>& values) {
+  const auto [lo, hi] = std::minmax_element(values.data(), values.data() + values.size());
+  return {*lo, *hi};
+}
+
+ConvAlgorithm parse_algorithm(const std::string& name) {
+  if (name == "auto") return ConvAlgorithm::automatic;
+  if (name == "direct") return ConvAlgorithm::direct;
+  if (name == "winograd2") return ConvAlgorithm::winograd2;
+  if (name == "winograd4") return ConvAlgorithm::winograd4;
+  fail(ErrorKind::invalid_argument,
+       "algorithm is '" + name + "'; it must be auto, direct, winograd2 or winograd4");
 }
 
 struct Requantization {
@@ -66,7 +76,8 @@ struct ConvCall {
 };
 
 ConvCall make_call(const Array<int16_t>& x, const Array<int16_t>& weight,
-                   const Array<int32_t>& bias, int stride, int padding, int groups) {
+                   const Array<int32_t>& bias, int stride, int padding, int groups,
+                   const std::string& algorithm) {
   require_dimensions(x, 4, "x");
   require_dimensions(weight, 4, "weight");
   require_dimensions(bias, 1, "bias");
@@ -84,7 +95,8 @@ ConvCall make_call(const Array<int16_t>& x, const Array<int16_t>& weight,
                                           " channels in each of " + std::to_string(groups) +
                                           " groups, but x has " + std::to_string(x.shape(3)));
   const int height = to_int(x.shape(1)), width = to_int(x.shape(2));
-  GeneralConv conv(shape, copy(weight), copy(bias), max_abs(x.data(), x.size()));
+  const auto [lo, hi] = range_of(x);
+  GeneralConv conv(shape, copy(weight), copy(bias), lo, hi, parse_algorithm(algorithm));
   const int out_height = conv.out_height(height), out_width = conv.out_width(width);
   return {x.data(),        to_int(x.shape(0)), height,    width,
           std::move(conv), out_height,         out_width, shape.out_channels};
@@ -95,8 +107,9 @@ std::vector<py::ssize_t> out_shape(const ConvCall& call) {
 }
 
 Array<int32_t> py_conv2d(const Array<int16_t>& x, const Array<int16_t>& weight,
-                         const Array<int32_t>& bias, int stride, int padding, int groups) {
-  const ConvCall call = make_call(x, weight, bias, stride, padding, groups);
+                         const Array<int32_t>& bias, int stride, int padding, int groups,
+                         const std::string& algorithm) {
+  const ConvCall call = make_call(x, weight, bias, stride, padding, groups, algorithm);
   const int in_channels = to_int(x.shape(3));
   Array<int32_t> out(out_shape(call));
   int32_t* to = out.mutable_data();
@@ -127,8 +140,9 @@ Requantization make_requantization(const Array<int32_t>& multiplier, const Array
 Array<int16_t> py_conv2d_requantized(const Array<int16_t>& x, const Array<int16_t>& weight,
                                      const Array<int32_t>& bias, const Array<int32_t>& multiplier,
                                      const Array<int32_t>& shift, int leaky, int lo, int hi,
-                                     int stride, int padding, int groups) {
-  const ConvCall call = make_call(x, weight, bias, stride, padding, groups);
+                                     int stride, int padding, int groups,
+                                     const std::string& algorithm) {
+  const ConvCall call = make_call(x, weight, bias, stride, padding, groups, algorithm);
   const int channels = call.out_channels;
   const Requantization r = make_requantization(multiplier, shift, leaky, lo, hi, channels);
   const int in_channels = to_int(x.shape(3));
@@ -222,11 +236,12 @@ void bind_nn(py::module_& m) {
   m.def("set_thread_count", &set_thread_count, py::arg("n"));
   m.def("conv2d", &py_conv2d, py::arg("x").noconvert(), py::arg("weight").noconvert(),
         py::arg("bias").noconvert(), py::kw_only(), py::arg("stride"), py::arg("padding"),
-        py::arg("groups"));
+        py::arg("groups"), py::arg("algorithm"));
   m.def("conv2d_requantized", &py_conv2d_requantized, py::arg("x").noconvert(),
         py::arg("weight").noconvert(), py::arg("bias").noconvert(), py::kw_only(),
         py::arg("multiplier").noconvert(), py::arg("shift").noconvert(), py::arg("leaky"),
-        py::arg("lo"), py::arg("hi"), py::arg("stride"), py::arg("padding"), py::arg("groups"));
+        py::arg("lo"), py::arg("hi"), py::arg("stride"), py::arg("padding"), py::arg("groups"),
+        py::arg("algorithm"));
   bind_networks(m);
 }
 

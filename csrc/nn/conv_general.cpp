@@ -59,7 +59,7 @@ bool fits_layer(const ConvShape& s) {
 }  // namespace
 
 GeneralConv::GeneralConv(const ConvShape& shape, std::vector<int16_t> weight,
-                         std::vector<int32_t> bias, int max_abs_input)
+                         std::vector<int32_t> bias, int in_lo, int in_hi, ConvAlgorithm algorithm)
     : shape_(shape), weight_(std::move(weight)), bias_(std::move(bias)) {
   check_shape(shape_);
   const int64_t wanted = int64_t{shape_.out_channels} * shape_.kernel_height * shape_.kernel_width *
@@ -70,9 +70,13 @@ GeneralConv::GeneralConv(const ConvShape& shape, std::vector<int16_t> weight,
   if (!bias_.empty() && static_cast<int>(bias_.size()) != shape_.out_channels)
     refuse("bias has " + std::to_string(bias_.size()) + " entries, needs " +
            std::to_string(shape_.out_channels));
-  check_sums(max_abs_input);
+  check_sums(std::max(std::abs(in_lo), std::abs(in_hi)));
   on_layer_ = fits_layer(shape_);
-  if (!on_layer_) return;
+  if (!on_layer_) {
+    if (algorithm != ConvAlgorithm::automatic && algorithm != ConvAlgorithm::direct)
+      refuse("a Winograd algorithm needs a dense 3 x 3 kernel with stride 1 and padding 1");
+    return;
+  }
   layer_.in_channels = shape_.in_channels;
   layer_.out_channels = shape_.out_channels;
   layer_.kernel = shape_.kernel_height;
@@ -80,6 +84,9 @@ GeneralConv::GeneralConv(const ConvShape& shape, std::vector<int16_t> weight,
   layer_.depthwise = shape_.groups != 1;
   layer_.weight = weight_;
   layer_.bias = bias_;
+  layer_.in_lo = in_lo;
+  layer_.in_hi = in_hi;
+  layer_.algorithm = algorithm;
   layer_.prepare();
 }
 

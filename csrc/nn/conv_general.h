@@ -18,14 +18,14 @@ struct ConvShape {
   int groups;
 };
 
-// A convolution of which it is known that no accumulator can overflow for inputs up to
-// max_abs_input.
+// A convolution of which it is known that no accumulator can overflow for inputs in
+// in_lo .. in_hi.
 class GeneralConv {
  public:
-  // weight [O][ky][kx][I / groups]; bias [O] or empty. Error(invalid_argument) for wrong shapes and
-  // for sums that could reach 2^31.
+  // weight [O][ky][kx][I / groups]; bias [O] or empty. Error(invalid_argument) for wrong shapes,
+  // for sums that could reach 2^31, and for an algorithm that is not exact for these inputs.
   GeneralConv(const ConvShape& shape, std::vector<int16_t> weight, std::vector<int32_t> bias,
-              int max_abs_input);
+              int in_lo, int in_hi, ConvAlgorithm algorithm = ConvAlgorithm::automatic);
 
   // Sizes of the output; Error(invalid_argument) if the padded picture is smaller than the kernel.
   int out_height(int height) const;

@@ -1,6 +1,7 @@
 // Runs a Winograd convolution in blocks of tiles. Tiles are counted from left to right and from the
-// top, and a block may begin and end anywhere in a row of tiles. What a block holds, the transformed
-// inputs above all, is meant to stay in the second-level cache while all output channels are made.
+// top, and a block may begin and end anywhere in a row of tiles. What a block holds, the
+// transformed inputs above all, is meant to stay in the second-level cache while all output
+// channels are made.
 #include "nn/winograd.h"
 
 #include <algorithm>
@@ -37,7 +38,7 @@ class Scratch {
     if (size > size_) {
       data_.reset();
       data_.reset(static_cast<char*>(
-          ::operator new(static_cast<size_t>(size), std::align_val_t{kCacheLine})));
+          ::operator new (static_cast<size_t>(size), std::align_val_t{kCacheLine})));
       size_ = size;
     }
     return data_.get();
@@ -45,7 +46,7 @@ class Scratch {
 
  private:
   struct Delete {
-    void operator()(char* p) const { ::operator delete(p, std::align_val_t{kCacheLine}); }
+    void operator()(char* p) const { ::operator delete (p, std::align_val_t{kCacheLine}); }
   };
   std::unique_ptr<char, Delete> data_;
   int64_t size_ = 0;
@@ -158,7 +159,8 @@ class WinogradRun {
   int acc_stride() const { return groups_ * kWinogradGroup; }
 
   // Hands over the pixels of the block, row by row of each stretch of tiles in a row of tiles.
-  void finish_block(int64_t first, int tiles, const int32_t* acc, const FinishPixels& finish) const {
+  void finish_block(int64_t first, int tiles, const int32_t* acc,
+                    const FinishPixels& finish) const {
     for (int done = 0; done < tiles;) {
       const int64_t tile_row = (first + done) / tile_columns_;
       const int column = static_cast<int>((first + done) % tile_columns_);
@@ -189,6 +191,22 @@ class WinogradRun {
   int64_t inputs_bytes_, products_bytes_, acc_bytes_;
 };
 
+// True if the multiplications saved are worth the transforms: not in pictures so small that most of
+// a step's tiles, or of a tile's outputs, are not needed.
+bool pays_off(int tile, int height, int width) {
+  const int64_t tiles = int64_t{(height + tile - 1) / tile} * ((width + tile - 1) / tile);
+  const int positions = winograd_matrices(tile).positions();
+  return round_up(tiles, kWinogradStep) * positions * 3 <= int64_t{height} * width * 9 * 2;
+}
+
+WinogradKernels kernels_of(Target target, int tile) {
+#ifdef SAMEBITS_HAVE_AVX2
+  if (target == Target::avx2) return winograd_kernels_avx2(tile);
+#endif
+  (void)target;
+  return winograd_kernels_scalar(tile);
+}
+
 }  // namespace
 
 void winograd_rows(const ConvLayer& layer, const WinogradKernels& kernels, const RowWindow& x,
@@ -202,13 +220,10 @@ bool done_by_winograd(const ConvLayer& layer, Target target, const RowWindow& x,
                       const FinishPixels& finish) {
   const int tile = layer.winograd.tile;
   if (tile == 0) return false;
-  WinogradKernels kernels = winograd_kernels_scalar(tile);
-#ifdef SAMEBITS_HAVE_AVX2
-  if (target == Target::avx2) kernels = winograd_kernels_avx2(tile);
-#endif
-  const bool forced = layer.algorithm != ConvAlgorithm::automatic;
-  if (!forced && target == Target::scalar) return false;
-  winograd_rows(layer, kernels, x, begin, end, finish);
+  if (layer.algorithm == ConvAlgorithm::automatic &&
+      (target == Target::scalar || !pays_off(tile, end - begin, x.width)))
+    return false;
+  winograd_rows(layer, kernels_of(target, tile), x, begin, end, finish);
   return true;
 }
 

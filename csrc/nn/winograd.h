@@ -1,5 +1,6 @@
-// Integer Winograd convolutions: fewer multiplications for dense 3 x 3 layers with stride 1, and the
-// same bits as the direct sum. winograd_matrices.h has the algorithm, winograd_plan.cpp the proof.
+// Integer Winograd convolutions: fewer multiplications for dense 3 x 3 layers with stride 1, and
+// the same bits as the direct sum. winograd_matrices.h has the algorithm, winograd_plan.cpp the
+// proof.
 #pragma once
 
 #include <cstdint>

@@ -5,9 +5,9 @@
 //     scale * y = output * ((weight * g) . (input * d))         (. is element by element)
 //
 // where row i of `scale` is odd * 2^shift[i]. Usually the rows of `weight` hold fractions; here
-// every row is multiplied by what makes it integers, and whatever that leaves too large in an output
-// is its scale. In two directions the transforms are applied to rows and to columns, and output
-// (i, j) carries odd^2 * 2^(shift[i] + shift[j]).
+// every row is multiplied by what makes it integers, and whatever that leaves too large in an
+// output is its scale. In two directions the transforms are applied to rows and to columns, and
+// output (i, j) carries odd^2 * 2^(shift[i] + shift[j]).
 //
 // All sums may wrap modulo 2^32: the odd factor has an inverse there, and what is left is an int32
 // times a power of two, which a shift takes off, as long as the true output times that power is an
@@ -46,8 +46,8 @@ inline constexpr WinogradMatrices kWinograd2 = {
 // The usual rows are (1, 0, 0) / 4, (-1, -1, -1) / 6, (-1, 1, -1) / 6, (1, 2, 4) / 24,
 // (1, -2, 4) / 24, (0, 0, 1). Without their divisors, outputs 0 ... 3 would carry 24, where the
 // factors 6, 4, 4, 1, 1, 24 are left to `output`; common factors of its rows are taken out, which
-// leaves 24, 12, 6, 6 = 3 * 2^shift. Only output 0 reads product 0, with factor 6, and only output 3
-// reads product 5, with factor 6: those two stand in `weight`, where they cost nothing.
+// leaves 24, 12, 6, 6 = 3 * 2^shift. Only output 0 reads product 0, with factor 6, and only output
+// 3 reads product 5, with factor 6: those two stand in `weight`, where they cost nothing.
 inline constexpr WinogradMatrices kWinograd4 = {
     4,
     6,

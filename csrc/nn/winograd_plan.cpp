@@ -6,17 +6,19 @@
 //    `input`. With P and N the sums of the positive and of the negative products of these rows'
 //    elements, inputs in lo .. hi give N' = P * lo - N * hi .. P * hi - N * lo.
 //    F(2x2): P = N = 2 except at (1, 1), where P = 4 and N = 0: -8192 .. 8191 just fits.
-//    F(4x4): P = N = 50, 30 or 18, except at (1, 1), where P = 68 and N = 32: -328 .. 327 just fits.
-//    All rows of `input` but row 1 sum up to 0. So if inputs are not centered around 0, the center
-//    can be taken off, which changes position (1, 1) only and costs one subtraction: any range of
-//    16384 values fits F(2x2), any of 656 values F(4x4). The sum then lacks center * (sum of the
-//    weights), the same for all outputs if the zeros around the picture are moved too, and that is
-//    added to the bias.
+//    F(4x4): P = N = 50, 30 or 18, except at (1, 1), where P = 68 and N = 32: -328 .. 327 just
+//    fits. All rows of `input` but row 1 sum up to 0. So if inputs are not centered around 0, the
+//    center can be taken off, which changes position (1, 1) only and costs one subtraction: any
+//    range of 16384 values fits F(2x2), any of 656 values F(4x4). The sum then lacks center * (sum
+//    of the weights), the same for all outputs if the zeros around the picture are moved too, and
+//    that is added to the bias.
 // 2. Transformed weights are int16. They are computed here, and looked at. F(2x2): |w| <= 3640 is
 //    enough, F(4x4): |w| <= 668.
-// 3. The sum times 2^shift is an int32, before the bias is added: below 2^29 for F(2x2) and 2^25 for
+// 3. The sum times 2^shift is an int32, before the bias is added: below 2^29 for F(2x2) and 2^25
+// for
 //    F(4x4). Here by the sum over the weights of an output channel, each with its worst input.
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "base/error.h"
@@ -65,31 +67,51 @@ int center_of(const WinogradMatrices& m, Range x) {
   return inputs_fit(m, x) ? 0 : static_cast<int>((x.lo + x.hi + 1) >> 1);
 }
 
-// weight * w * weight^T for one filter: w[tap * step].
-void transform_filter(const WinogradMatrices& m, const int16_t* w, int64_t step, int64_t* out) {
-  int64_t half[kMaxWinogradSize][3] = {};
+// weight * w * weight^T for `count` neighboring input channels at a time.
+struct TransformedChunk {
+  int32_t at[kMaxWinogradSize * kMaxWinogradSize][kWinogradChunk];
+};
+
+template <int kTile>
+void transform_filters(const int16_t* w, int64_t tap_step, int count, TransformedChunk& out) {
+  constexpr WinogradMatrices m = winograd_matrices(kTile);
+  int32_t half[m.size][3][kWinogradChunk] = {};
   for (int i = 0; i < m.size; ++i)
     for (int x = 0; x < 3; ++x)
-      for (int y = 0; y < 3; ++y) half[i][x] += int64_t{m.weight[i][y]} * w[(y * 3 + x) * step];
+      for (int y = 0; y < 3; ++y)
+        for (int c = 0; c < count; ++c)
+          half[i][x][c] += m.weight[i][y] * w[(y * 3 + x) * tap_step + c];
   for (int i = 0; i < m.size; ++i)
-    for (int j = 0; j < m.size; ++j) {
-      int64_t sum = 0;
-      for (int x = 0; x < 3; ++x) sum += half[i][x] * m.weight[j][x];
-      out[i * m.size + j] = sum;
+    for (int j = 0; j < m.size; ++j)
+      for (int c = 0; c < kWinogradChunk; ++c)
+        out.at[i * m.size + j][c] = half[i][0][c] * m.weight[j][0] +
+                                    half[i][1][c] * m.weight[j][1] + half[i][2][c] * m.weight[j][2];
+}
+
+// Calls use(output channel, first input channel, how many, transformed weights).
+template <class Use>
+void for_transformed_weights(const ConvLayer& layer, int tile, const Use& use) {
+  const auto transform = tile == 2 ? transform_filters<2> : transform_filters<4>;
+  TransformedChunk transformed;
+  for (int o = 0; o < layer.out_channels; ++o)
+    for (int i = 0; i < layer.in_channels; i += kWinogradChunk) {
+      const int count = std::min(kWinogradChunk, layer.in_channels - i);
+      transform(&layer.weight[int64_t{o} * 9 * layer.in_channels + i], layer.in_channels, count,
+                transformed);
+      use(o, i, count, transformed);
     }
 }
 
 // Point 2.
 bool weights_fit(const ConvLayer& layer, const WinogradMatrices& m) {
-  int64_t transformed[kMaxWinogradSize * kMaxWinogradSize];
-  for (int o = 0; o < layer.out_channels; ++o)
-    for (int i = 0; i < layer.in_channels; ++i) {
-      transform_filter(m, &layer.weight[int64_t{o} * 9 * layer.in_channels + i], layer.in_channels,
-                       transformed);
-      for (int p = 0; p < m.positions(); ++p)
-        if (!fits_int16({transformed[p], transformed[p]})) return false;
-    }
-  return true;
+  const auto small = [&](int16_t w) { return std::abs(int{w}) <= (m.tile == 2 ? 3640 : 668); };
+  if (std::all_of(layer.weight.begin(), layer.weight.end(), small)) return true;
+  bool fit = true;
+  for_transformed_weights(layer, m.tile, [&](int, int, int count, const TransformedChunk& t) {
+    for (int p = 0; p < m.positions(); ++p)
+      for (int c = 0; c < count; ++c) fit = fit && fits_int16({t.at[p][c], t.at[p][c]});
+  });
+  return fit;
 }
 
 // Point 3.
@@ -126,16 +148,15 @@ WinogradWeights pack(const ConvLayer& layer, int tile) {
   const int outputs = round_up_to_group(layer.out_channels);
   packed.weight.resize(outputs / kWinogradGroup * m.positions() * position);
   packed.bias.resize(outputs);
-  int64_t transformed[kMaxWinogradSize * kMaxWinogradSize];
+  for_transformed_weights(
+      layer, tile, [&](int o, int first, int count, const TransformedChunk& transformed) {
+        int16_t* out = packed.weight.data() + o / kWinogradGroup * m.positions() * position +
+                       (int64_t{first} * kWinogradGroup + o % kWinogradGroup * 2);
+        for (int p = 0; p < m.positions(); ++p, out += position)
+          for (int c = 0; c < count; ++c)
+            out[c / 2 * 2 * kWinogradGroup + c % 2] = static_cast<int16_t>(transformed.at[p][c]);
+      });
   for (int o = 0; o < layer.out_channels; ++o) {
-    int16_t* group = packed.weight.data() + o / kWinogradGroup * m.positions() * position;
-    for (int i = 0; i < layer.in_channels; ++i) {
-      transform_filter(m, &layer.weight[int64_t{o} * 9 * layer.in_channels + i], layer.in_channels,
-                       transformed);
-      const int64_t place = (int64_t{i / 2} * kWinogradGroup + o % kWinogradGroup) * 2 + i % 2;
-      for (int p = 0; p < m.positions(); ++p)
-        group[p * position + place] = static_cast<int16_t>(transformed[p]);
-    }
     const int64_t bias = layer.bias.empty() ? 0 : layer.bias[o];
     packed.bias[o] = static_cast<int32_t>(
         static_cast<uint32_t>(bias + packed.center * sum_of_weights(layer, o)));
@@ -158,8 +179,8 @@ std::string winograd_refusal(const ConvLayer& layer, int tile) {
   const int center = center_of(m, x);
   const Range centered{x.lo - center, x.hi - center};
   if (!inputs_fit(m, centered))
-    return inputs + " are too wide: they must span no more than " +
-           (tile == 2 ? "16384" : "656") + " values, 0 among them";
+    return inputs + " are too wide: they must span no more than " + (tile == 2 ? "16384" : "656") +
+           " values, 0 among them";
   if (!weights_fit(layer, m)) return "the transformed weights do not fit in int16";
   if (!sums_fit(layer, m, centered))
     return "with " + inputs + ", sums could reach 2^" + (tile == 2 ? "29" : "25");
@@ -171,8 +192,7 @@ WinogradWeights plan_winograd(const ConvLayer& layer) {
   if (forced != 0) {
     const std::string refusal = winograd_refusal(layer, forced);
     if (!refusal.empty())
-      fail(ErrorKind::invalid_argument, "convolution: algorithm winograd" +
-                                            std::to_string(forced) +
+      fail(ErrorKind::invalid_argument, "convolution: algorithm winograd" + std::to_string(forced) +
                                             " is not exact here: " + refusal);
     return pack(layer, forced);
   }

@@ -38,8 +38,7 @@ void transform_inputs(const WinogradInputs& job) {
   // Channels that only fill the last chunk have weight 0, but must not be undefined.
   for (int c = job.channels; c % kWinogradChunk != 0; ++c)
     for (int p = 0; p < m.positions(); ++p)
-      job.out[p * job.out_pitch +
-              int64_t{c / kWinogradChunk} * kWinogradStep * kWinogradChunk +
+      job.out[p * job.out_pitch + int64_t{c / kWinogradChunk} * kWinogradStep * kWinogradChunk +
               c % kWinogradChunk] = 0;
 }
 
@@ -57,8 +56,8 @@ void multiply(const WinogradProducts& job) {
   const int64_t step_inputs = int64_t{job.chunks} * kWinogradStep * kWinogradChunk;
   for (int g = 0; g < job.groups; ++g)
     for (int t = 0; t < job.steps * kWinogradStep; ++t) {
-      const int16_t* in = job.inputs + t / kWinogradStep * step_inputs +
-                          t % kWinogradStep * kWinogradChunk;
+      const int16_t* in =
+          job.inputs + t / kWinogradStep * step_inputs + t % kWinogradStep * kWinogradChunk;
       for (int o = 0; o < kWinogradGroup; ++o)
         job.out[g * job.out_pitch + int64_t{t} * kWinogradGroup + o] = static_cast<int32_t>(
             dot_chunks(in, job.weights + g * job.weights_pitch + 2 * o, job.chunks));

@@ -52,8 +52,8 @@ SAMEBITS_INLINE void transform_line(const __m256i (&d)[6], __m256i (&t)[6]) {
   t[5] = _mm256_sub_epi16(_mm256_sub_epi16(d[5], d[3]), _mm256_slli_epi16(d31, 2));
 }
 
-// Rows 0 and 2 ... of `input` sum up to 0, so a center taken off all inputs shows at position (1, 1)
-// only, times the square of the sum of row 1.
+// Rows 0 and 2 ... of `input` sum up to 0, so a center taken off all inputs shows at position (1,
+// 1) only, times the square of the sum of row 1.
 template <int kTile>
 constexpr int kCenterFactor = kTile == 2 ? 4 : 36;
 
@@ -96,10 +96,17 @@ SAMEBITS_INLINE __m256i broadcast_pair(const int16_t* x) {
   return _mm256_set1_epi32(pair);
 }
 
+// GCC would make all products of an unrolled loop first, into memory, and add them up later.
+// Nothing happens here, but it cannot know.
+SAMEBITS_INLINE void keep_order(__m256i (&sum)[2]) {
+  __asm__("" : "+x"(sum[0]), "+x"(sum[1]));
+}
+
 // Six tiles times 16 output channels: twelve sums, two weights, an input and a product fill the
 // registers.
 void multiply_step(const int16_t* in, const int16_t* w, int chunks, int32_t* out) {
   __m256i sum[kWinogradStep][2];
+#pragma GCC unroll 6
   for (int t = 0; t < kWinogradStep; ++t) sum[t][0] = sum[t][1] = _mm256_setzero_si256();
   for (int chunk = 0; chunk < chunks; ++chunk) {
 #pragma GCC unroll 8
@@ -110,10 +117,12 @@ void multiply_step(const int16_t* in, const int16_t* w, int chunks, int32_t* out
         const __m256i x = broadcast_pair(in + t * kWinogradChunk + pair * 2);
         sum[t][0] = _mm256_add_epi32(sum[t][0], _mm256_madd_epi16(x, w0));
         sum[t][1] = _mm256_add_epi32(sum[t][1], _mm256_madd_epi16(x, w1));
+        keep_order(sum[t]);
       }
     }
     in += kWinogradStep * kWinogradChunk;
   }
+#pragma GCC unroll 6
   for (int t = 0; t < kWinogradStep; ++t) {
     store(out + t * kWinogradGroup, sum[t][0]);
     store(out + t * kWinogradGroup + 8, sum[t][1]);
