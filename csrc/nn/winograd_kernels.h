@@ -56,5 +56,6 @@ struct WinogradKernels {
 // The definition by matrices, for tests and for machines without the others.
 WinogradKernels winograd_kernels_scalar(int tile);
 WinogradKernels winograd_kernels_avx2(int tile);
+WinogradKernels winograd_kernels_avx512(int tile);
 
 }  // namespace samebits

@@ -7,7 +7,7 @@
 #include "guarded.h"
 #include "nn/winograd.h"
 #include "nn/winograd_matrices.h"
-#include "winograd_targets.h"
+#include "tested_kernels.h"
 
 using namespace samebits;
 

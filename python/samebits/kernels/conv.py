@@ -167,17 +167,18 @@ def conv2d_requantized(
     return out[0] if squeeze else out
 
 
-def _input(x: ArrayLike) -> tuple[NDArray[np.int16], bool]:
-    """Give x as contiguous int16 (N, H, W, C), and whether it had no N."""
+def _input(x: ArrayLike) -> tuple[NDArray[np.int16] | NDArray[np.uint8], bool]:
+    """Give x as contiguous int16 or uint8 (N, H, W, C), and whether it had no N."""
     x = np.asarray(x)
-    if x.dtype.newbyteorder("=") not in (np.int16, np.uint8):
+    dtype = x.dtype.newbyteorder("=")
+    if dtype not in (np.int16, np.uint8):
         raise InvalidArgument(f"x has dtype {x.dtype}; it must be int16 or uint8")
     if x.ndim not in (3, 4):
         raise InvalidArgument(f"x has shape {x.shape}; it must be (N, H, W, C) or (H, W, C)")
     if 0 in x.shape:
         raise InvalidArgument(f"x has shape {x.shape}, which is empty")
     squeeze = x.ndim == 3
-    return np.ascontiguousarray(x[None] if squeeze else x, np.int16), squeeze
+    return np.ascontiguousarray(x[None] if squeeze else x, dtype), squeeze
 
 
 def _weights(
