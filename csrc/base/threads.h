@@ -20,4 +20,7 @@ void set_thread_count(int n);
 // rethrown here. Several threads may call at the same time; a call from inside a part runs inline.
 void parallel_for(int64_t count, const std::function<void(int64_t begin, int64_t end)>& work);
 
+// From now on parallel_for runs inline on the calling thread: for threads that do whole pictures.
+void keep_to_this_thread();
+
 }  // namespace samebits

@@ -192,7 +192,7 @@ Array<int16_t> py_run(const Network& net, const Array<int16_t>& x, int64_t budge
   Tensor<int16_t> out;
   {
     py::gil_scoped_release release;
-    out = net.run_tiled(in, budget_bytes);
+    out = net.run(in, budget_bytes);
   }
   return to_array(out);
 }
@@ -259,6 +259,7 @@ void bind_nn(py::module_& m) {
   m.def("targets", &targets);
   m.def("set_target", &set_target, py::arg("name"));
   m.def("thread_count", &thread_count);
+  m.def("keep_to_this_thread", &keep_to_this_thread);
   m.def("set_thread_count", &set_thread_count, py::arg("n"));
   bind_convolutions<int16_t>(m);
   bind_convolutions<uint8_t>(m);

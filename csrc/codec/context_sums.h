@@ -23,6 +23,9 @@ constexpr int16_t proxy_q(int16_t proxy, int proxy_shift) {
       clamp<int64_t>(round_shift(proxy, proxy_shift), -kMaxProxy, kMaxProxy));
 }
 
+// Rows of the first pass that are made at once.
+inline constexpr int kFirstPassRows = 32;
+
 // Largest accumulator of the context layer over all qualities (arithmetic.md 6).
 int64_t context_bound(const Model& model);
 
@@ -45,21 +48,12 @@ class ContextSums {
   const Tensor<int32_t>& sums() const { return sums_; }
 
  private:
-  // What known elements of a channel range add to the neighbours: for kernel row ky, a 1 x 1 layer
-  // from the range to [kx][C1]. The mask's part is the same for every position: it is the bias.
-  struct RangeLayers {
-    int begin, end;
-    ConvLayer row[3];
-  };
-
-  const RangeLayers& layers_of(const Rect& rect);
-  void add_row(const RangeLayers& layers, const MaskedPositions& positions,
+  void add_row(const ConvLayer& layer, const MaskedPositions& positions,
                std::span<const int16_t> changes, int row, int ky, std::vector<int32_t>& buffer);
 
   const Model& model_;
   const int32_t* bias_;
   Tensor<int32_t> sums_;
-  std::vector<RangeLayers> ranges_;
 };
 
 }  // namespace samebits

@@ -36,8 +36,8 @@ void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& 
   const int64_t y = latent_bytes(model, sizes);
   const int64_t elements = y / int64_t{sizeof(int16_t)};
   const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
-  const int64_t hyper_analysis = model.hyper_analysis.working_set_bytes(
-      sizes.hyper_height * kHyperStride, sizes.hyper_width * kHyperStride);
+  const int64_t hyper_analysis = model.hyper_analysis.strip_bytes(sizes.hyper_height * kHyperStride,
+                                                                  sizes.hyper_width * kHyperStride);
   // The coder's words and their places are at most 6 bytes for 16 bits, and an element seldom has
   // more than 8 bits.
   const int64_t coder = elements * 3;

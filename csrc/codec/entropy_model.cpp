@@ -51,22 +51,10 @@ StepParameters EntropyModel::parameters(const Step& step) {
 }
 
 void EntropyModel::rect_parameters(const Rect& rect, int16_t* mean, uint8_t* row) {
-  const RangeLayers& layers = layers_of(rect);
+  const auto layers = model_.layers->range(model_, rect.channel_begin, rect.channel_end);
   for_blocks(positions(rect).count(), [&](int64_t begin, int64_t end) {
-    block_parameters(rect, layers, begin, end, mean, row);
+    block_parameters(rect, *layers, begin, end, mean, row);
   });
-}
-
-const EntropyModel::RangeLayers& EntropyModel::layers_of(const Rect& rect) {
-  for (const RangeLayers& layers : ranges_) {
-    if (layers.begin == rect.channel_begin && layers.end == rect.channel_end) return layers;
-  }
-  const ConvLayer& last = model_.entropy.layers().back();
-  const int m = model_.latent_channels;
-  ranges_.push_back({rect.channel_begin, rect.channel_end,
-                     slice_outputs(last, rect.channel_begin, rect.channel_end),
-                     slice_outputs(last, m + rect.channel_begin, m + rect.channel_end)});
-  return ranges_.back();
 }
 
 // The network at positions [begin, end) of a rectangle. All layers are 1 x 1, so positions side by

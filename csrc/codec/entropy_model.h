@@ -59,16 +59,9 @@ class EntropyModel {
   Tensor<int16_t> take_proxy() { return std::move(proxy_); }
 
  private:
-  // The last layer of the network for a channel range only.
-  struct RangeLayers {
-    int begin, end;
-    ConvLayer delta, log_scale;
-  };
-
   MaskedPositions positions(const Rect& rect) const {
     return MaskedPositions(proxy_.height, proxy_.width, rect.phase_mask);
   }
-  const RangeLayers& layers_of(const Rect& rect);
   void rect_parameters(const Rect& rect, int16_t* mean, uint8_t* row);
   void block_parameters(const Rect& rect, const RangeLayers& layers, int64_t begin, int64_t end,
                         int16_t* mean, uint8_t* row) const;
@@ -80,7 +73,6 @@ class EntropyModel {
   Tensor<int16_t> proxy_;
   std::vector<uint8_t> mask_[kPhases];
   ContextSums context_;
-  std::vector<RangeLayers> ranges_;
 };
 
 // The step loop. Returns y_hat.

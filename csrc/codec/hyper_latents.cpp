@@ -13,15 +13,6 @@ constexpr int ceil_divide(uint32_t size, uint32_t by) {
   return static_cast<int>((size + by - 1) / by);
 }
 
-// y with zeros at the bottom and on the right, up to multiples of kHyperStride.
-Tensor<int16_t> extend_with_zeros(const Tensor<int16_t>& y, const LatentSizes& sizes) {
-  Tensor<int16_t> extended(sizes.hyper_height * kHyperStride, sizes.hyper_width * kHyperStride,
-                           y.channels);
-  const size_t row = static_cast<size_t>(y.width) * y.channels;
-  for (int i = 0; i < y.height; ++i) std::copy_n(y.at(i, 0), row, extended.at(i, 0));
-  return extended;
-}
-
 }  // namespace
 
 LatentSizes latent_sizes(uint32_t picture_height, uint32_t picture_width) {
@@ -32,10 +23,21 @@ LatentSizes latent_sizes(uint32_t picture_height, uint32_t picture_width) {
 
 std::vector<int32_t> hyper_symbols(const Model& model, int quality, const Tensor<int16_t>& y,
                                    const LatentSizes& sizes) {
-  const Tensor<int16_t> extended = extend_with_zeros(y, sizes);
-  expect_output_size(model.hyper_analysis, {extended.height, extended.width},
+  const int height = sizes.hyper_height * kHyperStride, width = sizes.hyper_width * kHyperStride;
+  expect_output_size(model.hyper_analysis, {height, width},
                      {sizes.hyper_height, sizes.hyper_width});
-  const Tensor<int16_t> z = model.hyper_analysis.run(extended);
+  const size_t from_row = static_cast<size_t>(y.width) * y.channels;
+  const size_t to_row = static_cast<size_t>(width) * y.channels;
+  // y with zeros at the bottom and on the right.
+  const auto read = [&](int begin, int end, int16_t* rows) {
+    for (int i = begin; i < end; ++i, rows += to_row) {
+      const size_t values = i < y.height ? from_row : 0;
+      std::copy_n(y.at(std::min(i, y.height - 1), 0), values, rows);
+      std::fill(rows + values, rows + to_row, int16_t{0});
+    }
+  };
+  Tensor<int16_t> z(sizes.hyper_height, sizes.hyper_width, model.hyper_channels);
+  model.hyper_analysis.run_rows(height, width, INT64_MAX, {.read = read}, {.whole = z.data.data()});
   const int32_t* gain = model.z_gain.row(quality);
   std::vector<int32_t> symbols(z.data.size());
   for (size_t i = 0; i < symbols.size(); ++i) {
@@ -72,16 +74,21 @@ HyperInformation synthesize_hyper(const Model& model, const Tensor<int16_t>& z_h
                                   const LatentSizes& sizes) {
   expect_output_size(model.hyper_synthesis, {z_hat.height, z_hat.width},
                      {z_hat.height * kHyperStride, z_hat.width * kHyperStride});
-  const Tensor<int16_t> out = model.hyper_synthesis.run(z_hat);
   const int f = model.feature_channels, m = model.latent_channels;
   HyperInformation hyper{Tensor<int16_t>(sizes.height, sizes.width, f),
                          Tensor<int16_t>(sizes.height, sizes.width, m)};
-  for (int i = 0; i < sizes.height; ++i) {
-    for (int j = 0; j < sizes.width; ++j) {
-      std::copy_n(out.at(i, j), f, hyper.features.at(i, j));
-      std::copy_n(out.at(i, j) + f, m, hyper.prediction.at(i, j));
+  const size_t out_row = static_cast<size_t>(z_hat.width) * kHyperStride * (f + m);
+  const auto write = [&](int begin, int end, const int16_t* rows) {
+    for (int i = begin; i < std::min(end, sizes.height); ++i) {
+      const int16_t* from = rows + (i - begin) * out_row;
+      for (int j = 0; j < sizes.width; ++j, from += f + m) {
+        std::copy_n(from, f, hyper.features.at(i, j));
+        std::copy_n(from + f, m, hyper.prediction.at(i, j));
+      }
     }
-  }
+  };
+  model.hyper_synthesis.run_rows(z_hat.height, z_hat.width, INT64_MAX, {.whole = z_hat.data.data()},
+                                 {.write = write});
   return hyper;
 }
 

@@ -4,10 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "codec/schedule.h"
+#include "codec/step_layers.h"
 #include "entropy/cdf_tables.h"
 #include "nn/conv.h"
 #include "nn/network.h"
@@ -58,6 +60,7 @@ struct Model {
   QualityTable z_gain, z_inverse_gain, z_row;  // [quality][Nz]
   CdfTables cdf{{0, 1}, {0, 2}, {0}};
   ChannelGroups groups;
+  std::shared_ptr<StepLayers> layers;
 
   // Error(invalid_argument), with a sentence, for a file that is malformed in any way.
   static Model load(std::vector<uint8_t> weights_file);

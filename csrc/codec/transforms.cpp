@@ -8,14 +8,6 @@ namespace {
 constexpr int kPixelOffset = 128;
 constexpr int kColors = 3;
 
-// Larger strips would take memory and gain nothing.
-constexpr int64_t kUsefulStripBytes = int64_t{1} << 27;
-
-int64_t strip_budget(const Network& network, Network::Size in, int64_t budget_bytes) {
-  const int64_t smallest = network.smallest_strip_bytes(in.height, in.width);
-  return std::min(budget_bytes, std::max(smallest, kUsefulStripBytes));
-}
-
 // Row `row` of the network input: the picture's row, its last pixel repeated up to `width`.
 void read_row(const PictureView& picture, int row, int width, int16_t* out) {
   const int from = std::min(row, picture.height - 1);
@@ -49,15 +41,10 @@ Tensor<int16_t> analyze(const Model& model, const PictureView& picture, const La
   expect_output_size(model.analysis, {height, width}, {sizes.height, sizes.width});
   Tensor<int16_t> y(sizes.height, sizes.width, model.latent_channels);
   const size_t in_row = static_cast<size_t>(width) * kColors;
-  const size_t out_row = static_cast<size_t>(y.width) * y.channels;
-  model.analysis.run_strips(
-      height, width, strip_budget(model.analysis, {height, width}, budget_bytes),
-      [&](int begin, int end, int16_t* rows) {
-        for (int i = begin; i < end; ++i) read_row(picture, i, width, rows + (i - begin) * in_row);
-      },
-      [&](int begin, int end, const int16_t* rows) {
-        std::copy_n(rows, (end - begin) * out_row, y.at(begin, 0));
-      });
+  const auto read = [&](int begin, int end, int16_t* rows) {
+    for (int i = begin; i < end; ++i) read_row(picture, i, width, rows + (i - begin) * in_row);
+  };
+  model.analysis.run_rows(height, width, budget_bytes, {.read = read}, {.whole = y.data.data()});
   return y;
 }
 
@@ -67,19 +54,14 @@ Picture synthesize(const Model& model, const Tensor<int16_t>& y_hat, int width, 
                      {y_hat.height * kLatentStride, y_hat.width * kLatentStride});
   Picture picture{width, height, channels, {}};
   picture.samples.resize(static_cast<size_t>(width) * height * channels);
-  const size_t in_row = static_cast<size_t>(y_hat.width) * y_hat.channels;
   const size_t out_row = static_cast<size_t>(y_hat.width) * kLatentStride * kColors;
-  model.synthesis.run_strips(
-      y_hat.height, y_hat.width,
-      strip_budget(model.synthesis, {y_hat.height, y_hat.width}, budget_bytes),
-      [&](int begin, int end, int16_t* rows) {
-        std::copy_n(y_hat.at(begin, 0), (end - begin) * in_row, rows);
-      },
-      [&](int begin, int end, const int16_t* rows) {
-        for (int i = begin; i < std::min(end, height); ++i) {
-          write_row(rows + (i - begin) * out_row, i, picture);
-        }
-      });
+  const auto write = [&](int begin, int end, const int16_t* rows) {
+    for (int i = begin; i < std::min(end, height); ++i) {
+      write_row(rows + (i - begin) * out_row, i, picture);
+    }
+  };
+  model.synthesis.run_rows(y_hat.height, y_hat.width, budget_bytes, {.whole = y_hat.data.data()},
+                           {.write = write});
   return picture;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "codec/context_sums.h"
 
 namespace samebits {
 namespace {
@@ -49,18 +50,18 @@ int64_t hyper_bytes(const Model& model, const LatentSizes& sizes) {
   const int64_t symbols = int64_t{sizes.hyper_height} * sizes.hyper_width * model.hyper_channels;
   const int64_t cropped = positions_of(sizes) * (model.feature_channels + model.latent_channels) *
                           int64_t{sizeof(int16_t)};
-  return symbols * int64_t{sizeof(int32_t) + sizeof(uint8_t)} + cropped +
-         model.hyper_synthesis.working_set_bytes(sizes.hyper_height, sizes.hyper_width);
+  return symbols * int64_t{sizeof(int32_t) + sizeof(uint8_t) + sizeof(int16_t)} + cropped +
+         model.hyper_synthesis.strip_bytes(sizes.hyper_height, sizes.hyper_width);
 }
 
 int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule) {
-  // Prediction and features, both once more as input of the first pass.
-  const int64_t hyper =
-      2 * int64_t{sizeof(int16_t)} * (model.latent_channels + model.feature_channels);
+  const int64_t hyper = int64_t{sizeof(int16_t)} * (model.latent_channels + model.feature_channels);
+  const int64_t first_pass = int64_t{kFirstPassRows + 2} * sizes.width * hyper;
   const int64_t sums = int64_t{sizeof(int32_t)} * model.context_channels;
   // Mean, row, symbol and proxy change.
   const int64_t element = sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t) + sizeof(int16_t);
-  return positions_of(sizes) * (hyper + sums) + largest_step(sizes, schedule) * element;
+  return first_pass + positions_of(sizes) * (hyper + sums) +
+         largest_step(sizes, schedule) * element;
 }
 
 void check_bytes(int64_t needed, const Limits& limits, const char* what) {

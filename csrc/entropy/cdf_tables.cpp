@@ -21,6 +21,7 @@ CdfTables::CdfTables(std::vector<uint16_t> starts, std::vector<int32_t> row_begi
       min_symbol_(std::move(min_symbol)) {
   check();
   derive_search();
+  window_ = make_encode_window(*this);
 }
 
 void CdfTables::check() const {
@@ -63,6 +64,7 @@ void CdfTables::derive_search() {
   row_.reserve(rows);
   bounds_.reserve(starts_.size() + rows);
   buckets_.reserve(static_cast<size_t>(rows) * kBucketsPerRow);
+  pair_buckets_.reserve(static_cast<size_t>(rows) * kPairBucketsPerRow);
   for (int row = 0; row < rows; ++row) {
     row_.push_back({static_cast<uint32_t>(bounds_.size()), static_cast<uint32_t>(buckets_.size()),
                     min_symbol_[row], static_cast<uint32_t>(entries(row) - 1)});
@@ -75,6 +77,8 @@ void CdfTables::derive_search() {
       while (c[entry + 1] <= bucket << kBucketShift) ++entry;
       buckets_.push_back(static_cast<uint16_t>(entry));
     }
+    append_pair_buckets(pair_buckets_, {c, static_cast<size_t>(entries(row)) + 1},
+                        min_symbol_[row]);
   }
 }
 

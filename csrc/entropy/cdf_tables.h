@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "entropy/encode_window.h"
+#include "entropy/pair_buckets.h"
+
 namespace samebits {
 
 inline constexpr int kCdfBits = 16;
@@ -41,6 +44,9 @@ class CdfTables {
   const Row* row_data() const { return row_.data(); }
   const uint32_t* bounds() const { return bounds_.data(); }
   const uint16_t* buckets() const { return buckets_.data(); }
+  // kPairBucketsPerRow for each row.
+  const PairBucket* pair_buckets() const { return pair_buckets_.data(); }
+  const EncodeWindow& encode_window() const { return window_; }
 
  private:
   void check() const;
@@ -53,6 +59,8 @@ class CdfTables {
   std::vector<Row> row_;
   std::vector<uint32_t> bounds_;
   std::vector<uint16_t> buckets_;
+  std::vector<PairBucket> pair_buckets_;
+  EncodeWindow window_;
 };
 
 }  // namespace samebits

@@ -14,6 +14,7 @@
 
 #include "entropy/cdf_tables.h"
 #include "entropy/leb128.h"
+#include "entropy/range_kernels.h"
 
 namespace samebits {
 
@@ -36,27 +37,26 @@ class RangeEncoder {
   std::vector<uint8_t> finish();
 
  private:
-  static constexpr uint32_t kNone = UINT32_MAX;
-
-  struct Lane {
-    uint32_t low = 0;
-    uint32_t range = UINT32_MAX;
-    uint32_t place = 0;        // of the word that is written next
-    uint32_t place_next = 0;   // of the one after
-    uint32_t written = kNone;  // place of the last word written
-  };
-
-  void encode_entry(Lane& lane, uint32_t begin, uint32_t end);
-  void write_word(Lane& lane, uint32_t word);
-  void carry(Lane& lane);
-  void flush(Lane& lane);
+  // Whole steps only; gives the first symbol that is left.
+  size_t encode_vectors(std::span<const int32_t> symbols, std::span<const uint8_t> rows);
+  static void complete_group(void* encoder, EncodeGroup& group, unsigned mask, const uint8_t* rows,
+                             const int32_t* symbols, int first_lane, const uint16_t* word);
+  const uint32_t* bounds_of(int row, int32_t symbol);
   void write_escape(int row, int32_t symbol);
+  void encode_bounds(int lane, const uint32_t* bounds);
+  void carry(int lane, size_t words);
+  std::array<uint16_t, 2> last_words(int lane);
+  void place_words(uint8_t* places);
 
   const CdfTables& tables_;
   int lanes_;
-  std::array<Lane, kMaxLanes> lane_;
+  std::array<uint32_t, kMaxLanes> low_{};
+  std::array<uint32_t, kMaxLanes> range_;
+  // A lane's last word waits here for a carry, which seldom goes further: 0 .. 0x10000.
+  std::array<uint32_t, kMaxLanes> pending_{};
+  // In the order of the renormalizations: which lane, and what was pending there.
   std::vector<uint16_t> words_;
-  std::vector<uint32_t> written_before_;  // per place: the place of the same lane's word before it
+  std::vector<uint8_t> word_lane_;
   std::vector<uint8_t> escapes_;
 };
 
@@ -65,6 +65,7 @@ class RangeDecoder {
   // Keeps references to `tables` and to the bytes of `payload`.
   // Throws Error(truncated) or Error(corrupt_stream).
   RangeDecoder(const CdfTables& tables, std::span<const uint8_t> payload);
+  RangeDecoder(const RangeDecoder&) = delete;  // words_ can refer to tail_
 
   // One batch: fills symbols[i], decoded with the CDF row rows[i]; sizes must be equal.
   void decode(std::span<const uint8_t> rows, std::span<int32_t> symbols);
@@ -75,19 +76,33 @@ class RangeDecoder {
   int lanes() const { return lanes_; }
 
  private:
+  // These decode symbols from `begin` on, in whole steps or groups of lanes, while none of the
+  // lanes can run out of words_; they give the first symbol that is left.
+  size_t decode_vectors(std::span<const uint8_t> rows, std::span<int32_t> symbols, size_t begin);
   template <int kGroup>
-  size_t decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+  size_t decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols, size_t begin);
+  template <int kGroup>
+  size_t decode_whole_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+
+  static void search_group(void* decoder, DecodeGroup& group, unsigned mask, const uint8_t* rows,
+                           int32_t* symbols);
   int32_t decode_one(int lane, const CdfTables::Row& row);
-  uint32_t read_word();
+  int32_t symbol_of(const CdfTables::Row& row, uint32_t entry);
   int32_t read_escape(const CdfTables::Row& row);
+  uint32_t read_word();
+  void move_to_tail();
 
   const CdfTables& tables_;
   std::array<uint32_t, kMaxLanes> range_;
   std::array<uint32_t, kMaxLanes> code_;
   int lanes_ = 1;
+  size_t payload_words_ = 0;
+  // The payload's words; near their end, tail_: the last of them and the zeros that may follow.
   std::span<const uint8_t> words_;
-  size_t word_count_ = 0;
-  size_t words_read_ = 0;  // also counts the zero words beyond the end
+  size_t next_word_ = 0;     // in words_
+  size_t words_before_ = 0;  // words_
+  bool in_tail_ = false;
+  std::array<uint8_t, 2 * 3 * kMaxLanes> tail_;
   Leb128Reader escapes_;
 };
 

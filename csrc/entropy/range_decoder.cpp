@@ -1,6 +1,8 @@
 // arithmetic.md 5, seen from the decoder.
+#include <algorithm>
 #include <string>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "entropy/batch_check.h"
 #include "entropy/entry_search.h"
@@ -15,6 +17,16 @@ namespace {
 
 uint32_t load_word(const uint8_t* bytes) {
   return bytes[0] | uint32_t{bytes[1]} << 8;
+}
+
+// Leaves out the refill.
+uint32_t take_entry(const CdfTables& tables, const CdfTables::Row& row, uint32_t& range,
+                    uint32_t& code) {
+  const uint32_t* const c = find_entry(row, tables.bounds(), tables.buckets(), code, range);
+  const uint32_t lo = scaled(range, c[0]);
+  range = scaled(range, c[1]) - lo;
+  code -= lo;
+  return static_cast<uint32_t>(c - (tables.bounds() + row.bounds_begin));
 }
 
 }  // namespace
@@ -39,7 +51,7 @@ RangeDecoder::RangeDecoder(const CdfTables& tables, std::span<const uint8_t> pay
                                    std::to_string(words_.size()) +
                                    " bytes, an odd number; is the stream cut?");
   }
-  word_count_ = words_.size() / 2;
+  payload_words_ = words_.size() / 2;
   for (int lane = 0; lane < lanes_; ++lane) {
     const uint32_t high = read_word();
     range_[lane] = UINT32_MAX;
@@ -53,46 +65,94 @@ void RangeDecoder::decode(std::span<const uint8_t> rows, std::span<int32_t> symb
   check_batch(tables_, symbols.size(), rows);
   size_t i = 0;
   if (lanes_ >= 8) {
-    i = decode_groups<8>(rows, symbols);
+    i = decode_whole_groups<8>(rows, symbols);
   } else if (lanes_ == 4) {
-    i = decode_groups<4>(rows, symbols);
+    i = decode_whole_groups<4>(rows, symbols);
   } else if (lanes_ == 2) {
-    i = decode_groups<2>(rows, symbols);
+    i = decode_whole_groups<2>(rows, symbols);
   } else {
-    i = decode_groups<1>(rows, symbols);
+    i = decode_whole_groups<1>(rows, symbols);
   }
   for (; i < symbols.size(); ++i) {
     symbols[i] = decode_one(static_cast<int>(i & (lanes_ - 1)), tables_.row_data()[rows[i]]);
   }
 }
 
-// Decodes groups of lanes while no lane of a group can run out of words, and says how many symbols
-// that were. The lanes of a group are independent up to the reading of words, so that their
-// searches overlap; a word is loaded whether it is needed or not, because a branch could not be
-// predicted.
+// Where the words run short, the tail has more of them, if not for all symbols.
 template <int kGroup>
-size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols) {
-  if (word_count_ < kGroup || words_read_ > word_count_ - kGroup) return 0;
-  const CdfTables::Row* const row_data = tables_.row_data();
-  const uint32_t* const bounds = tables_.bounds();
-  const uint16_t* const buckets = tables_.buckets();
-  std::array<uint32_t, kMaxLanes> range = range_, code = code_;
-  const uint8_t* word = words_.data() + 2 * words_read_;
-  const uint8_t* const last = words_.data() + 2 * (word_count_ - kGroup);
-  const size_t lane_mask = static_cast<size_t>(lanes_ - 1);
-  const size_t whole = symbols.size() - symbols.size() % kGroup;
+size_t RangeDecoder::decode_whole_groups(std::span<const uint8_t> rows,
+                                         std::span<int32_t> symbols) {
   size_t i = 0;
+  if (kGroup == kGroupLanes && vector_set() != VectorSet::none) {
+    i = decode_vectors(rows, symbols, i);
+    if (symbols.size() - i >= static_cast<size_t>(lanes_) && !in_tail_) {
+      move_to_tail();
+      i = decode_vectors(rows, symbols, i);
+    }
+  }
+  i = decode_groups<kGroup>(rows, symbols, i);
+  if (symbols.size() - i >= kGroup && !in_tail_) {
+    move_to_tail();
+    i = decode_groups<kGroup>(rows, symbols, i);
+  }
+  return i;
+}
+
+size_t RangeDecoder::decode_vectors(std::span<const uint8_t> rows, std::span<int32_t> symbols,
+                                    size_t begin) {
+  DecodeJob job{
+      .buckets = tables_.pair_buckets(),
+      .rows = rows.data() + begin,
+      .symbols = symbols.data() + begin,
+      .steps = (symbols.size() - begin) / static_cast<size_t>(lanes_),
+      .range = range_.data(),
+      .code = code_.data(),
+      .word = words_.data() + 2 * next_word_,
+      .words_end = words_.data() + words_.size(),
+      .search = search_group,
+      .decoder = this,
+  };
+#ifdef SAMEBITS_HAVE_AVX2
+  decode_steps_avx2(job, lanes_);
+#endif
+  next_word_ = static_cast<size_t>(job.word - words_.data()) / 2;
+  return static_cast<size_t>(job.symbols - symbols.data());
+}
+
+// What the vector kernels cannot do: the lanes of `mask` search their rows and read escapes.
+void RangeDecoder::search_group(void* decoder, DecodeGroup& group, unsigned mask,
+                                const uint8_t* rows, int32_t* symbols) {
+  auto& self = *static_cast<RangeDecoder*>(decoder);
+  for (int lane = 0; lane < kGroupLanes; ++lane) {
+    if ((mask >> lane & 1) == 0) continue;
+    const CdfTables::Row& row = self.tables_.row_data()[rows[lane]];
+    const uint32_t entry = take_entry(self.tables_, row, group.range[lane], group.code[lane]);
+    group.new_range[lane] = group.range[lane];
+    group.new_code[lane] = group.code[lane];
+    symbols[lane] = self.symbol_of(row, entry);
+  }
+}
+
+// The lanes of a group are independent up to the reading of words, so that their searches overlap;
+// a word is loaded whether it is needed or not, because a branch could not be predicted.
+template <int kGroup>
+size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols,
+                                   size_t begin) {
+  if (words_.size() / 2 - next_word_ < kGroup) return begin;
+  const CdfTables::Row* const row_data = tables_.row_data();
+  std::array<uint32_t, kMaxLanes> range = range_, code = code_;
+  const uint8_t* word = words_.data() + 2 * next_word_;
+  const uint8_t* const last = words_.data() + words_.size() - 2 * kGroup;
+  const size_t lane_mask = static_cast<size_t>(lanes_ - 1);
+  const size_t whole = symbols.size() - (symbols.size() - begin) % kGroup;
+  size_t i = begin;
   for (; i < whole && word <= last; i += kGroup) {
     uint32_t* const lane_range = range.data() + (i & lane_mask);
     uint32_t* const lane_code = code.data() + (i & lane_mask);
     uint32_t entry[kGroup];
     for (int lane = 0; lane < kGroup; ++lane) {
-      const CdfTables::Row& row = row_data[rows[i + lane]];
-      const uint32_t* const c = find_entry(row, bounds, buckets, lane_code[lane], lane_range[lane]);
-      const uint32_t lo = scaled(lane_range[lane], c[0]);
-      lane_range[lane] = scaled(lane_range[lane], c[1]) - lo;
-      lane_code[lane] -= lo;
-      entry[lane] = static_cast<uint32_t>(c - (bounds + row.bounds_begin));
+      entry[lane] =
+          take_entry(tables_, row_data[rows[i + lane]], lane_range[lane], lane_code[lane]);
     }
     for (int lane = 0; lane < kGroup; ++lane) {
       const bool need = lane_range[lane] < 1u << 16;
@@ -102,41 +162,50 @@ size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int3
       word += need ? 2 : 0;
     }
     for (int lane = 0; lane < kGroup; ++lane) {
-      const CdfTables::Row& row = row_data[rows[i + lane]];
-      symbols[i + lane] = entry[lane] == row.escape
-                              ? read_escape(row)
-                              : row.min_symbol + static_cast<int32_t>(entry[lane]);
+      symbols[i + lane] = symbol_of(row_data[rows[i + lane]], entry[lane]);
     }
   }
   range_ = range;
   code_ = code;
-  words_read_ = static_cast<size_t>(word - words_.data()) / 2;
+  next_word_ = static_cast<size_t>(word - words_.data()) / 2;
   return i;
 }
 
 int32_t RangeDecoder::decode_one(int lane, const CdfTables::Row& row) {
   uint32_t& range = range_[lane];
   uint32_t& code = code_[lane];
-  const uint32_t* const c = find_entry(row, tables_.bounds(), tables_.buckets(), code, range);
-  const uint32_t lo = scaled(range, c[0]);
-  range = scaled(range, c[1]) - lo;
-  code -= lo;
+  const uint32_t entry = take_entry(tables_, row, range, code);
   if (range < 1u << 16) {
     range <<= 16;
     code = code << 16 | read_word();
   }
-  const uint32_t entry = static_cast<uint32_t>(c - (tables_.bounds() + row.bounds_begin));
-  return entry == row.escape ? read_escape(row) : row.min_symbol + static_cast<int32_t>(entry);
+  return symbol_of(row, entry);
 }
 
 uint32_t RangeDecoder::read_word() {
-  const size_t place = words_read_++;
-  if (place < word_count_) return load_word(words_.data() + 2 * place);
-  if (place >= word_count_ + 2 * static_cast<size_t>(lanes_)) {
-    fail(ErrorKind::truncated, "range coder payload: " + std::to_string(word_count_) +
-                                   " words are not enough for its symbols; is the stream cut?");
+  if (next_word_ == words_.size() / 2) {
+    if (in_tail_) {
+      fail(ErrorKind::truncated, "range coder payload: " + std::to_string(payload_words_) +
+                                     " words are not enough for its symbols; is the stream cut?");
+    }
+    move_to_tail();
   }
-  return 0;
+  return load_word(words_.data() + 2 * next_word_++);
+}
+
+// Fewer words are left than there are lanes.
+void RangeDecoder::move_to_tail() {
+  const auto left = words_.subspan(2 * next_word_);
+  tail_.fill(0);
+  std::copy(left.begin(), left.end(), tail_.begin());
+  words_ = std::span(tail_).first(left.size() + 4 * static_cast<size_t>(lanes_));
+  words_before_ = next_word_;
+  next_word_ = 0;
+  in_tail_ = true;
+}
+
+int32_t RangeDecoder::symbol_of(const CdfTables::Row& row, uint32_t entry) {
+  return entry == row.escape ? read_escape(row) : row.min_symbol + static_cast<int32_t>(entry);
 }
 
 int32_t RangeDecoder::read_escape(const CdfTables::Row& row) {
@@ -159,8 +228,9 @@ void RangeDecoder::finish() {
     range_[0] <<= 16;
     code_[0] = code_[0] << 16 | read_word();
   }
-  if (words_read_ < word_count_) {
-    corrupt(std::to_string(word_count_ - words_read_) + " words follow the end mark");
+  const size_t words_read = words_before_ + next_word_;
+  if (words_read < payload_words_) {
+    corrupt(std::to_string(payload_words_ - words_read) + " words follow the end mark");
   }
   if (escapes_.remaining() != 0) {
     corrupt(std::to_string(escapes_.remaining()) + " bytes of the escape section were not used");

@@ -4,8 +4,10 @@
 #include <cassert>
 #include <string>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "entropy/batch_check.h"
+#include "entropy/entry_search.h"
 #include "entropy/range_coder.h"
 
 namespace samebits {
@@ -20,61 +22,108 @@ RangeEncoder::RangeEncoder(const CdfTables& tables, int lanes) : tables_(tables)
     fail(ErrorKind::invalid_argument,
          "the range coder takes 1, 2, 4, 8, 16 or 32 lanes, not " + std::to_string(lanes));
   }
-  for (int lane = 0; lane < lanes_; ++lane) {
-    lane_[lane].place = 2 * lane;
-    lane_[lane].place_next = 2 * lane + 1;
-  }
-  words_.resize(2 * lanes_);
-  written_before_.resize(2 * lanes_, kNone);
+  range_.fill(UINT32_MAX);
 }
 
 void RangeEncoder::encode(std::span<const int32_t> symbols, std::span<const uint8_t> rows) {
   check_batch(tables_, symbols.size(), rows);
-  for (size_t i = 0; i < symbols.size(); ++i) {
-    const CdfTables::Row& row = tables_.row_data()[rows[i]];
-    const int64_t entry = static_cast<int64_t>(symbols[i]) - row.min_symbol;
-    const bool escaped = entry < 0 || entry >= row.escape;
-    const uint32_t* bounds =
-        tables_.bounds() + row.bounds_begin + (escaped ? row.escape : static_cast<uint32_t>(entry));
-    encode_entry(lane_[i & (lanes_ - 1)], bounds[0], bounds[1]);
-    if (escaped) write_escape(rows[i], symbols[i]);
+  size_t i = 0;
+  if (lanes_ >= kGroupLanes && vector_set() != VectorSet::none) i = encode_vectors(symbols, rows);
+  for (; i < symbols.size(); ++i) {
+    encode_bounds(static_cast<int>(i & (lanes_ - 1)), bounds_of(rows[i], symbols[i]));
   }
 }
 
-void RangeEncoder::encode_entry(Lane& lane, uint32_t begin, uint32_t end) {
-  const uint32_t lo = static_cast<uint32_t>((uint64_t{lane.range} * begin) >> kCdfBits);
-  const uint32_t hi = static_cast<uint32_t>((uint64_t{lane.range} * end) >> kCdfBits);
-  lane.low += lo;
-  if (lane.low < lo) carry(lane);
-  lane.range = hi - lo;
-  if (lane.range >= 1u << 16) return;
-  write_word(lane, lane.low >> 16);
-  lane.low <<= 16;
-  lane.range <<= 16;
-  lane.place = lane.place_next;
-  // The decoder asks for the lane's word after next here.
-  if (words_.size() >= kNone) {
-    fail(ErrorKind::limit_exceeded, "the range coder writes at most 2^32 - 1 words");
+size_t RangeEncoder::encode_vectors(std::span<const int32_t> symbols,
+                                    std::span<const uint8_t> rows) {
+  constexpr size_t kSymbolsAtOnce = 8192;  // so that room for all their words stays in the cache
+  const size_t lanes = static_cast<size_t>(lanes_);
+  const size_t whole = symbols.size() - symbols.size() % lanes;
+  for (size_t i = 0; i < whole; i += kSymbolsAtOnce) {
+    const size_t steps = std::min(kSymbolsAtOnce, whole - i) / lanes;
+    const size_t written = words_.size();
+    words_.resize(written + steps * lanes + kGroupLanes);
+    word_lane_.resize(words_.size());
+    EncodeJob job{
+        .window = &tables_.encode_window(),
+        .rows = rows.data() + i,
+        .symbols = symbols.data() + i,
+        .steps = steps,
+        .low = low_.data(),
+        .range = range_.data(),
+        .pending = pending_.data(),
+        .word = words_.data() + written,
+        .word_lane = word_lane_.data() + written,
+        .complete = complete_group,
+        .encoder = this,
+    };
+#ifdef SAMEBITS_HAVE_AVX2
+    encode_steps_avx2(job, lanes_);
+#endif
+    words_.resize(static_cast<size_t>(job.word - words_.data()));
+    word_lane_.resize(words_.size());
   }
-  lane.place_next = static_cast<uint32_t>(words_.size());
-  words_.push_back(0);
-  written_before_.push_back(kNone);
+  return whole;
 }
 
-void RangeEncoder::write_word(Lane& lane, uint32_t word) {
-  words_[lane.place] = static_cast<uint16_t>(word);
-  written_before_[lane.place] = lane.written;
-  lane.written = lane.place;
+// What the vector kernels cannot do: symbols outside of the window, escapes, and long carries.
+void RangeEncoder::complete_group(void* encoder, EncodeGroup& group, unsigned mask,
+                                  const uint8_t* rows, const int32_t* symbols, int first_lane,
+                                  const uint16_t* word) {
+  auto& self = *static_cast<RangeEncoder*>(encoder);
+  for (int lane = 0; lane < kGroupLanes; ++lane) {
+    if ((mask >> lane & 1) == 0) continue;
+    if (group.new_range[lane] == 0) {
+      const uint32_t* const bounds = self.bounds_of(rows[lane], symbols[lane]);
+      const uint32_t lo = scaled(group.range[lane], bounds[0]);
+      group.new_range[lane] = scaled(group.range[lane], bounds[1]) - lo;
+      group.low[lane] += lo;
+      group.pending[lane] += group.low[lane] < lo;
+    }
+    if (group.pending[lane] >> 16) {
+      group.pending[lane] = 0;
+      self.carry(first_lane + lane, static_cast<size_t>(word - self.words_.data()));
+    }
+  }
 }
 
-// Adds one to the number that the lane's written words form. It never runs off the first word: all
-// of a lane stays below 2^32 - 1 at the scale of its first two words. A word that was 0xFFFF
-// becomes 0, so a second carry stops there: the cost per word is constant on average.
-void RangeEncoder::carry(Lane& lane) {
-  for (uint32_t place = lane.written;; place = written_before_[place]) {
-    assert(place != kNone);
-    if (++words_[place] != 0) return;
+// c[s] and c[s+1] of the symbol's entry s. An escape's value is written, too.
+const uint32_t* RangeEncoder::bounds_of(int row_number, int32_t symbol) {
+  const CdfTables::Row& row = tables_.row_data()[row_number];
+  const uint32_t* const bounds = tables_.bounds() + row.bounds_begin;
+  const int64_t entry = int64_t{symbol} - row.min_symbol;
+  if (entry >= 0 && entry < row.escape) return bounds + entry;
+  write_escape(row_number, symbol);
+  return bounds + row.escape;
+}
+
+void RangeEncoder::encode_bounds(int lane, const uint32_t* bounds) {
+  uint32_t& low = low_[lane];
+  uint32_t& range = range_[lane];
+  const uint32_t lo = scaled(range, bounds[0]);
+  range = scaled(range, bounds[1]) - lo;
+  low += lo;
+  if (low < lo && ++pending_[lane] >> 16) {
+    pending_[lane] = 0;
+    carry(lane, words_.size());
   }
+  if (range >= 1u << 16) return;
+  words_.push_back(static_cast<uint16_t>(pending_[lane]));
+  word_lane_.push_back(static_cast<uint8_t>(lane));
+  pending_[lane] = low >> 16;
+  low <<= 16;
+  range <<= 16;
+}
+
+// Adds one to the number that the lane's words form, the first `words` of all. It never comes to
+// the lane's first word, which was pending before there was any: all of a lane stays below 2^32 - 1
+// at the scale of the two words after that. For the same reason a carry enters each word only once,
+// so that all the ways back together are no longer than the words of all lanes, for each lane.
+void RangeEncoder::carry(int lane, size_t words) {
+  for (size_t i = words; i > 0; --i) {
+    if (word_lane_[i - 1] == lane && ++words_[i - 1] != 0) return;
+  }
+  assert(false);
 }
 
 void RangeEncoder::write_escape(int row, int32_t symbol) {
@@ -83,41 +132,75 @@ void RangeEncoder::write_escape(int row, int32_t symbol) {
   append_leb128(escapes_, static_cast<uint64_t>(above >= 0 ? 2 * above : 2 * below + 1));
 }
 
-// The value in [low, low + range) with the most zero bits at its end becomes the last two words.
-void RangeEncoder::flush(Lane& lane) {
-  const uint64_t end = uint64_t{lane.low} + lane.range;
-  uint64_t value = lane.low;
+// The value in [low, low + range) with the most zero bits at its end.
+std::array<uint16_t, 2> RangeEncoder::last_words(int lane) {
+  const uint64_t low = low_[lane];
+  uint64_t value = low;
   for (int bits = 1; bits <= 32; ++bits) {
     const uint64_t unit = uint64_t{1} << bits;
-    const uint64_t candidate = (lane.low + unit - 1) & ~(unit - 1);
-    if (candidate >= end) break;
+    const uint64_t candidate = (low + unit - 1) & ~(unit - 1);
+    if (candidate >= low + range_[lane]) break;
     value = candidate;
   }
-  if (value >> 32) carry(lane);
-  words_[lane.place] = static_cast<uint16_t>(value >> 16);
-  words_[lane.place_next] = static_cast<uint16_t>(value);
+  if (value >> 32 && ++pending_[lane] >> 16) {
+    pending_[lane] = 0;
+    carry(lane, words_.size());
+  }
+  return {static_cast<uint16_t>(value >> 16), static_cast<uint16_t>(value)};
+}
+
+// Brings every word to the place where the decoder asks for it. After the first two, these are the
+// renormalizations; what was pending at one belongs where its lane had the third one before it.
+void RangeEncoder::place_words(uint8_t* places) {
+  struct NextPlaces {
+    uint32_t pending, after_that, last;
+  };
+  const uint32_t begin = 2 * static_cast<uint32_t>(lanes_);
+  const auto put = [places](uint32_t place, uint32_t word) {
+    places[2 * size_t{place}] = static_cast<uint8_t>(word);
+    places[2 * size_t{place} + 1] = static_cast<uint8_t>(word >> 8);
+  };
+  std::array<std::array<uint16_t, 2>, kMaxLanes> last;
+  std::array<NextPlaces, kMaxLanes> next;
+  const uint32_t nowhere = begin + static_cast<uint32_t>(words_.size());
+  for (int lane = 0; lane < lanes_; ++lane) {
+    last[lane] = last_words(lane);
+    next[lane] = {nowhere, 2 * static_cast<uint32_t>(lane), 2 * static_cast<uint32_t>(lane) + 1};
+  }
+  for (size_t i = 0; i < words_.size(); ++i) {
+    NextPlaces& lane = next[word_lane_[i]];
+    put(lane.pending, words_[i]);
+    lane = {lane.after_that, lane.last, begin + static_cast<uint32_t>(i)};
+  }
+  for (int lane = 0; lane < lanes_; ++lane) {
+    put(next[lane].pending, pending_[lane]);
+    put(next[lane].after_that, last[lane][0]);
+    put(next[lane].last, last[lane][1]);
+  }
 }
 
 std::vector<uint8_t> RangeEncoder::finish() {
-  encode_entry(lane_[0], 0, kEndMark);
-  for (int lane = 0; lane < lanes_; ++lane) flush(lane_[lane]);
-  size_t count = words_.size();
-  const size_t least = count - 2 * lanes_;
-  while (count > least && words_[count - 1] == 0) --count;
-
-  std::vector<uint8_t> payload;
+  encode_bounds(0, std::array<uint32_t, 2>{0, kEndMark}.data());
+  const size_t start = 2 * static_cast<size_t>(lanes_);
+  if (words_.size() >= UINT32_MAX - start) {
+    fail(ErrorKind::limit_exceeded, "the range coder writes at most 2^32 - 1 words");
+  }
   const uint64_t lanes_log2 =
       static_cast<uint64_t>(std::countr_zero(static_cast<unsigned>(lanes_)));
   const uint64_t head = uint64_t{escapes_.size()} * 8 + lanes_log2;
   if (head >= kLeb128Limit) {
     fail(ErrorKind::limit_exceeded, "the escape section has more than 2^32 - 1 bytes");
   }
-  payload.reserve(5 + escapes_.size() + 2 * count);
+  std::vector<uint8_t> payload;
+  payload.reserve(5 + escapes_.size() + 2 * (start + words_.size() + 1));
   append_leb128(payload, head);
   payload.insert(payload.end(), escapes_.begin(), escapes_.end());
-  for (size_t i = 0; i < count; ++i) {
-    payload.push_back(static_cast<uint8_t>(words_[i]));
-    payload.push_back(static_cast<uint8_t>(words_[i] >> 8));
+  const size_t least = payload.size() + 2 * words_.size();
+  payload.resize(payload.size() + 2 * (start + words_.size() + 1));  // one is nowhere's
+  place_words(payload.data() + least - 2 * words_.size());
+  payload.resize(payload.size() - 2);
+  while (payload.size() > least && payload.end()[-1] == 0 && payload.end()[-2] == 0) {
+    payload.resize(payload.size() - 2);
   }
   return payload;
 }

@@ -4,17 +4,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "nn/pack_weights.h"
 #include "nn/winograd_weights.h"
 
 namespace samebits {
 
 inline constexpr int kMaxChannels = 65536;
-
-// Copies of a layer's tables in the order the vector kernels read them.
-struct PackedConv {
-  std::vector<int16_t> weight;  // see nn/pack_weights.h
-  std::vector<int32_t> bias;    // [O rounded up to 16]
-};
 
 struct ConvLayer {
   int in_channels = 0;
@@ -29,12 +24,13 @@ struct ConvLayer {
   int leaky = -1;                   // -1 none, else 0 .. 15
   int lo = -32768;
   int hi = 32767;
-  int in_lo = -32768;  // promised range of the inputs
+  // A promise: every input is within. It only chooses between algorithms that are exact for it.
+  int in_lo = -32768;
   int in_hi = 32767;
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 
-  // Checks the fields above (Error(invalid_argument)), chooses the algorithm and makes `packed` and
-  // `winograd`. Call it once, after the last change and before any convolution.
+  // Checks the fields above (Error(invalid_argument)) and makes `packed` and
+  // `winograd`. Call it after the last change and before any convolution.
   void prepare();
 
   PackedConv packed;
@@ -63,9 +59,28 @@ struct RowWindow {
   int width;
 };
 
+// Output rows [begin, end) of conv2d_accumulate over the whole picture, into out [end - begin][ow]
+// [O]. The window must hold every row inside the picture that they read.
+void conv2d_accumulate_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end,
+                            int32_t* out);
+
+// What is added to activations: out = clamp(activation + rows[same place], lo, hi). `rows` is dense
+// and holds the rows of `out`; lo and hi are within int16.
+struct Residual {
+  const int16_t* rows;
+  int lo, hi;
+};
+
 // Output rows [begin, end) of conv2d over the whole picture, into out [end - begin][ow][O]. The
-// window must hold every row inside the picture that they read.
-void conv2d_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end, int16_t* out);
+// window must hold every row inside the picture that they read. The residual may be `out` itself.
+void conv2d_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end, int16_t* out,
+                 const Residual* residual = nullptr);
+
+// The same rows of `pointwise` (a dense 1 x 1 layer of stride 1) over `depthwise` (a depthwise
+// layer), without what lies between them in memory.
+void depthwise_pointwise_rows(const ConvLayer& depthwise, const ConvLayer& pointwise,
+                              const RowWindow& x, int begin, int end, int16_t* out,
+                              const Residual* residual = nullptr);
 
 // The layer with output channels [begin, end) only, prepared.
 ConvLayer slice_outputs(const ConvLayer& layer, int begin, int end);

@@ -19,23 +19,22 @@ uint32_t bias_of(const ConvLayer& layer, int o) {
 
 }  // namespace
 
-void dense_block_scalar(const ConvLayer& layer, const ConvBlock& block) {
+void dense_block_scalar(const ConvLayer& layer, const ConvBlock& block, int32_t* acc) {
   const int64_t output_weights = int64_t{block.taps} * block.in_channels;
-  for (int o = 0; o < block.out_channels; ++o) {
+  for (int o = 0; o < layer.out_channels; ++o) {
     for (int p = 0; p < block.pixels; ++p) {
       const int16_t* w = layer.weight.data() + o * output_weights;
       uint32_t sum = bias_of(layer, o);
       for (int t = 0; t < block.taps; ++t, w += block.in_channels)
         sum += dot(w, block.inputs[t * block.pixels + p], block.in_channels);
-      block.acc[static_cast<int64_t>(p) * block.acc_stride + o] = static_cast<int32_t>(sum);
+      acc[int64_t{p} * layer.out_channels + o] = static_cast<int32_t>(sum);
     }
   }
 }
 
-void depthwise_block_scalar(const ConvLayer& layer, const ConvBlock& block) {
-  for (int p = 0; p < block.pixels; ++p) {
-    int32_t* acc = block.acc + static_cast<int64_t>(p) * block.acc_stride;
-    for (int c = 0; c < block.out_channels; ++c) {
+void depthwise_block_scalar(const ConvLayer& layer, const ConvBlock& block, int32_t* acc) {
+  for (int p = 0; p < block.pixels; ++p, acc += layer.out_channels) {
+    for (int c = 0; c < layer.out_channels; ++c) {
       uint32_t sum = bias_of(layer, c);
       const int16_t* w = layer.weight.data() + static_cast<int64_t>(c) * block.taps;
       for (int t = 0; t < block.taps; ++t)
@@ -46,15 +45,12 @@ void depthwise_block_scalar(const ConvLayer& layer, const ConvBlock& block) {
   }
 }
 
-void requantize_scalar(const RequantizeJob& job) {
-  for (int64_t row = 0; row < job.rows; ++row) {
-    const int32_t* acc = job.acc + row * job.acc_stride;
-    int16_t* out = job.out + row * job.channels;
-    for (int o = 0; o < job.channels; ++o) {
-      int64_t v = round_shift(int64_t{acc[o]} * job.multiplier[o], job.shift[o]);
-      if (job.leaky >= 0 && v < 0) v >>= job.leaky;  // max(v, v >> leaky)
-      out[o] = static_cast<int16_t>(clamp<int64_t>(v, job.lo, job.hi));
-    }
+void requantize_scalar(const int32_t* acc, int channels, const int32_t* multiplier,
+                       const int32_t* shift, const ActivationRange& range, int16_t* out) {
+  for (int o = 0; o < channels; ++o) {
+    int64_t v = round_shift(int64_t{acc[o]} * multiplier[o], shift[o]);
+    if (range.leaky >= 0 && v < 0) v >>= range.leaky;  // max(v, v >> leaky)
+    out[o] = static_cast<int16_t>(clamp<int64_t>(v, range.lo, range.hi));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "nn/aligned_vector.h"
 #include "nn/conv.h"
+#include "nn/conv_block.h"
 #include "nn/conv_uint8_kernels.h"
 
 namespace samebits {
@@ -22,22 +23,19 @@ class Uint8Conv {
   void accumulate(const uint8_t* x, int height, int width, int32_t* out) const;
   void run(const uint8_t* x, int height, int width, int16_t* out) const;
 
-  // accumulate() on a kernel of the caller's choice, which must be exact for these weights:
-  // for comparing kernels. Weights must be within int8 and the layer dense.
-  void accumulate_on(Uint8Kernel kernel, const uint8_t* x, int height, int width,
-                     int32_t* out) const;
+  // Either of them on a kernel of the caller's choice, which must be exact for these weights. The
+  // layer must be dense and its weights within int8. `finish` may be null if only sums are wanted.
+  void run_on(const Uint8Kernel& kernel, const ConvKernels* finish, const uint8_t* x, int height,
+              int width, const BlockOutput& out) const;
 
  private:
+  // The kernel for this layer on the target in use; null if widening to int16 is better.
+  const Uint8Kernel* kernel() const;
+
   ConvLayer layer_;
   bool weights_are_int8_ = false;
-  bool pairs_are_safe_ = false;  // see uint8_pairs_are_safe
-  AlignedVector<int8_t> weight_;
-  AlignedVector<int32_t> bias_;
-
-  template <class Out, class Finish>
-  void run_blocks(Uint8Kernel kernel, const uint8_t* x, int height, int width, Out* out,
-                  const Finish& finish) const;
-  Uint8Kernel kernel() const;
+  bool pairs_are_safe_ = false;
+  CacheLineVector<int8_t> weight_;  // see Uint8Block
 };
 
 // True if no pair of neighboring input channels, as the kernels read them, can leave int16: for

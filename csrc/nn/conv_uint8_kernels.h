@@ -1,4 +1,4 @@
-// The inner kernels of dense uint8 convolutions, on blocks as in conv_kernels.h.
+// The inner kernels of dense uint8 convolutions, on blocks and groups as in conv_kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,23 @@ struct Uint8Block {
   int taps;
   int pixels;
   int in_channels;
-  int groups;             // of 16 output channels
-  const int8_t* weights;  // [groups][taps][(I+3)/4][16][4]
-  const int32_t* bias;    // [groups][16]
-  int32_t* acc;           // [pixels][groups * 16]
+  const int8_t* weight;  // [groups][taps][(I+3)/4][16][4]
+  const int32_t* bias;   // [groups][16]
+  int groups;            // of 16 output channels, in group order
+  int32_t* acc;          // [groups][pixels][16]
 };
 
-using Uint8Kernel = void (*)(const Uint8Block& block);
+struct Uint8Kernel {
+  int groups;  // as many at a time are quickest
+  void (*run)(const Uint8Block& block);
+};
 
-void uint8_block_scalar(const Uint8Block& block);
-// vpmaddubsw adds pairs of products in int16 and saturates: only for weights whose pairs are safe.
-void uint8_block_avx2(const Uint8Block& block);
+// For comparing.
+extern const Uint8Kernel kUint8Scalar;
+// vpmaddubsw adds pairs of products in int16 and saturates: only for weights whose pairs are safe
+// (conv_uint8.h).
+extern const Uint8Kernel kUint8Avx2;
 // vpdpbusd: any weights.
-void uint8_block_avx512(const Uint8Block& block);
+extern const Uint8Kernel kUint8Avx512;
 
 }  // namespace samebits

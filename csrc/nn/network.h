@@ -37,27 +37,39 @@ class Network {
     int height, width;
   };
   Size output_size(int height, int width) const;
+  // The input's size, then that of every operation's output.
+  std::vector<Size> value_sizes(int height, int width) const;
 
-  Tensor<int16_t> run(const Tensor<int16_t>& in) const;
+  // What is held besides input and output stays below budget_bytes; Error(limit_exceeded) if the
+  // network cannot run within it.
+  Tensor<int16_t> run(const Tensor<int16_t>& in, int64_t budget_bytes = INT64_MAX) const;
 
   // The outputs of all operations, in order: for comparing with a float twin layer by layer.
   std::vector<Tensor<int16_t>> run_all(const Tensor<int16_t>& in) const;
 
-  // The same bits as run(), in strips of rows with exact halo, so that what is held besides input
-  // and output stays below budget_bytes; Error(limit_exceeded) if even the smallest strip does not.
-  Tensor<int16_t> run_tiled(const Tensor<int16_t>& in, int64_t budget_bytes) const;
+  // Where rows come from: the whole input, or else `read`, which fills rows [begin, end).
+  // Where they go: the whole output, or else `write`, which takes rows [begin, end). Rows are read
+  // and written once each, from top to bottom.
+  struct Input {
+    const int16_t* whole = nullptr;
+    std::function<void(int begin, int end, int16_t* rows)> read = {};
+  };
+  struct Output {
+    int16_t* whole = nullptr;
+    std::function<void(int begin, int end, const int16_t* rows)> write = {};
+  };
 
-  // run_tiled without the whole input and output in memory. `read` fills rows [begin, end) of the
-  // input, `write` takes rows [begin, end) of the output; strips come from top to bottom.
-  using ReadRows = std::function<void(int begin, int end, int16_t* rows)>;
-  using WriteRows = std::function<void(int begin, int end, const int16_t* rows)>;
-  void run_strips(int height, int width, int64_t budget_bytes, const ReadRows& read,
-                  const WriteRows& write) const;
+  // The same bits as run(), in strips of rows, so that what is held besides a whole input and
+  // output stays below budget_bytes; Error(limit_exceeded) if even the smallest strip does not.
+  void run_rows(int height, int width, int64_t budget_bytes, const Input& input,
+                const Output& output) const;
 
   // Bytes that run() holds at most, input and output included.
   int64_t working_set_bytes(int height, int width) const;
 
-  // The least budget with which run_strips works.
+  // Bytes that run_rows holds at most besides a whole input and output: without a budget, and with
+  // the smallest one that works.
+  int64_t strip_bytes(int height, int width) const;
   int64_t smallest_strip_bytes(int height, int width) const;
 
  private:
@@ -72,31 +84,38 @@ class Network {
   };
   struct Value {
     int channels;
-    int lo, hi;    // proven range
-    int last_use;  // index of the last operation that reads it, -1 for none
+    int lo, hi;  // proven range
   };
-  struct Rows {
-    int begin, end;
+  // One or more operations that run together: an operation alone; a convolution and the add that
+  // is the only reader of its result; a depthwise convolution and the 1 x 1 that is its only
+  // reader.
+  struct Stage {
+    Opcode opcode;
+    int src, src2, out;  // values; src2 -1 if unused
+    int layer;           // as in Operation
+    int depthwise = -1;  // conv: layer that comes before `layer`, or -1
+    int factor, lo, hi;  // as in Operation; lo, hi also for a convolution with src2
   };
   friend class ProgramReader;
-  friend class StripRunner;
+  friend class RowPipeline;
+  friend class StageFusion;
 
-  std::vector<Size> sizes(int height, int width) const;  // of all values
   void require_input(const Tensor<int16_t>& in) const;
-  // `input` gives rows [begin, end) of the input.
-  void for_strips(int height, int width, int64_t budget_bytes,
-                  const std::function<const int16_t*(int begin, int end)>& input,
-                  const WriteRows& write) const;
-  // Bytes that strips of so many output rows hold at most.
-  int64_t strip_bytes(const std::vector<Size>& sizes, int strip) const;
-  // Output rows of a strip that stays within the budget.
-  int strip_height(const std::vector<Size>& sizes, int64_t budget_bytes) const;
+  void make_stages();
+  // Output rows [begin, end) of a stage, to `out`.
+  void run_stage(const Stage& stage, const RowWindow& x, const RowWindow& x2, int begin, int end,
+                 int16_t* out) const;
+  // Output rows of a strip: useful for the cache, and within the budget.
+  int strip_height(const std::vector<Size>& sizes, int64_t budget_bytes, const Input& input,
+                   const Output& output) const;
 
   int in_channels_ = 0;
   std::vector<Operation> operations_;
   std::vector<Value> values_;
   std::vector<ConvLayer> layers_;
   std::vector<std::vector<int16_t>> luts_;
+  std::vector<Stage> stages_;
+  std::vector<std::vector<int>> ended_by_;  // values that no stage after this one reads
 };
 
 }  // namespace samebits

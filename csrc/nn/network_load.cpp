@@ -32,13 +32,13 @@ class ProgramReader {
         in_lo > in_hi)
       refuse("wrong input channels or range");
     net_.in_channels_ = in_channels;
-    net_.values_.push_back({in_channels, in_lo, in_hi, -1});
+    net_.values_.push_back({in_channels, in_lo, in_hi});
     registers_[0] = 0;
     const std::vector<int32_t> program = file_.i32(prefix_ + ".program", {-1, kColumns});
     const int64_t count = static_cast<int64_t>(program.size()) / kColumns;
     if (count < 1 || count > kMaxOperations) refuse("the program must have 1 to 4096 operations");
     for (row_ = 0; row_ < count; ++row_) read_operation(program.data() + row_ * kColumns);
-    net_.values_.back().last_use = static_cast<int>(count);  // the output outlives every operation
+    net_.make_stages();
     return std::move(net_);
   }
 
@@ -55,12 +55,11 @@ class ProgramReader {
     if (!condition) refuse(message);
   }
 
-  // The value in a register, marked as used by the operation being read.
+  // The value in a register.
   int use(int32_t reg) {
     require(reg >= 0 && reg < kRegisters && registers_[reg] >= 0,
             "reads a register without a value");
     const int value = registers_[reg];
-    net_.values_[value].last_use = static_cast<int>(row_);
     return value;
   }
 
@@ -108,7 +107,7 @@ class ProgramReader {
     require(a[0] >= -32768 && a[1] <= 32767 && a[0] <= a[1], "clamp is not within int16");
     op.lo = a[0];
     op.hi = a[1];
-    return {channels, op.lo, op.hi, -1};
+    return {channels, op.lo, op.hi};
   }
 
   Value read_shuffle(Network::Operation& op, int32_t factor, const Value& src) {
@@ -117,10 +116,10 @@ class ProgramReader {
     const int area = factor * factor;
     if (op.opcode == Opcode::unshuffle) {
       require(src.channels <= kMaxNetworkChannels / area, "more than 16384 channels");
-      return {src.channels * area, src.lo, src.hi, -1};
+      return {src.channels * area, src.lo, src.hi};
     }
     require(src.channels % area == 0, "shuffle does not divide the channels");
-    return {src.channels / area, src.lo, src.hi, -1};
+    return {src.channels / area, src.lo, src.hi};
   }
 
   Value read_lut(Network::Operation& op, int32_t number, int channels) {
@@ -132,7 +131,7 @@ class ProgramReader {
     op.layer = place->second;
     const std::vector<int16_t>& lut = net_.luts_[op.layer];
     const auto [lo, hi] = std::minmax_element(lut.begin(), lut.end());
-    return {channels, *lo, *hi, -1};
+    return {channels, *lo, *hi};
   }
 
   Value read_conv(Network::Operation& op, const int32_t* a, const Value& src) {
@@ -144,18 +143,25 @@ class ProgramReader {
     layer.stride = a[1] % 16;
     layer.leaky = a[2];
     layer.depthwise = a[3] == 1;
+    layer.in_lo = src.lo;
+    layer.in_hi = src.hi;
     // A layer may be used again, but is loaded once: a short file cannot ask for much memory.
     const auto [place, is_new] =
         layer_of_number_.emplace(a[0], static_cast<int>(net_.layers_.size()));
     if (is_new) net_.layers_.push_back(load_layer(layer, a[0]));
     op.layer = place->second;
-    const ConvLayer& loaded = net_.layers_[op.layer];
+    ConvLayer& loaded = net_.layers_[op.layer];
     require(is_new || (loaded.in_channels == layer.in_channels && loaded.kernel == layer.kernel &&
                        loaded.stride == layer.stride && loaded.leaky == layer.leaky &&
                        loaded.depthwise == layer.depthwise),
             "uses a layer again in another way");
+    if (src.lo < loaded.in_lo || src.hi > loaded.in_hi) {  // a second use with a wider range
+      loaded.in_lo = std::min(loaded.in_lo, src.lo);
+      loaded.in_hi = std::max(loaded.in_hi, src.hi);
+      loaded.prepare();
+    }
     prove(loaded, src);
-    return {loaded.out_channels, loaded.lo, loaded.hi, -1};
+    return {loaded.out_channels, loaded.lo, loaded.hi};
   }
 
   ConvLayer load_layer(ConvLayer layer, int32_t number) const {

@@ -1,163 +1,31 @@
-// Running a program on a strip of rows. A whole picture is one strip; several strips give the same
-// bits, because every operation knows where its rows lie in the picture.
+// Running a program: sizes, budgets, and one stage on a stretch of rows. Every operation knows
+// where its rows lie in the picture, so that strips give the same bits as the whole.
 #include <algorithm>
-#include <memory>
 #include <string>
 
 #include "base/error.h"
-#include "base/fixed_point.h"
-#include "base/threads.h"
 #include "nn/network.h"
 #include "nn/row_operations.h"
+#include "nn/row_pipeline.h"
 
 namespace samebits {
 namespace {
 
 constexpr int64_t kMaxSide = int64_t{1} << 30;
-
-// Strips begin at rows that are whole in the coarsest value, so that nothing there is done twice.
-int strip_unit(const std::vector<Network::Size>& sizes) {
-  const int out_height = sizes.back().height;
-  int unit = 1;
-  for (const Network::Size& size : sizes)
-    unit = std::max(unit, (out_height + size.height - 1) / size.height);
-  return unit;
-}
 // With at most 2^14 channels and 4096 operations, no count of bytes can overflow.
 constexpr int64_t kMaxPositions = int64_t{1} << 35;
+// Strips whose largest value has about this many bytes stay in the cache.
+constexpr int64_t kStripBytes = int64_t{1} << 20;
+
+constexpr int64_t kInt16 = sizeof(int16_t);
+
+const int16_t* rows_from(const RowWindow& x, int channels, int row) {
+  return x.data + int64_t{row - x.first_row} * x.width * channels;
+}
 
 }  // namespace
 
-// One strip: which rows of every value it needs, and the buffers that hold them.
-class StripRunner {
- public:
-  using Opcode = Network::Opcode;
-  using Operation = Network::Operation;
-  using Rows = Network::Rows;
-  using Size = Network::Size;
-
-  StripRunner(const Network& net, const std::vector<Size>& sizes, Rows out)
-      : net_(net),
-        sizes_(sizes),
-        rows_(sizes.size(), Rows{0, 0}),
-        buffers_(sizes.size()),
-        data_(sizes.size()) {
-    rows_.back() = out;
-    for (size_t n = net.operations_.size(); n-- > 0;) {
-      const Operation& op = net.operations_[n];
-      if (rows_[n + 1].begin == rows_[n + 1].end) continue;
-      const Rows needed = rows_read(op, rows_[n + 1]);
-      include(op.src, needed);
-      if (op.src2 >= 0) include(op.src2, needed);
-    }
-  }
-
-  // Makes the strip hold all rows of all values, also of those that nothing reads.
-  void hold_everything() {
-    for (size_t value = 0; value < rows_.size(); ++value) rows_[value] = {0, sizes_[value].height};
-  }
-
-  Rows input_rows() const { return rows_.front(); }
-
-  int64_t value_bytes(size_t value) const {
-    return int64_t{rows_[value].end - rows_[value].begin} * sizes_[value].width *
-           net_.values_[value].channels * int64_t{sizeof(int16_t)};
-  }
-
-  // The most that is held at once.
-  int64_t working_set_bytes() const {
-    int64_t held = value_bytes(0), most = held;
-    for (size_t n = 0; n < net_.operations_.size(); ++n) {
-      held += value_bytes(n + 1);
-      most = std::max(most, held);
-      for (size_t value = 0; value <= n + 1; ++value)
-        if (ends_at(value, n)) held -= value_bytes(value);
-    }
-    return most;
-  }
-
-  // `input` holds input_rows(). Calls done(value, its rows) after each operation.
-  template <class Done>
-  void run(const int16_t* input, const Done& done) {
-    data_[0] = input;
-    for (size_t n = 0; n < net_.operations_.size(); ++n) {
-      const size_t value = n + 1;
-      buffers_[value] =
-          std::make_unique_for_overwrite<int16_t[]>(value_bytes(value) / sizeof(int16_t));
-      data_[value] = buffers_[value].get();
-      apply(net_.operations_[n], value, buffers_[value].get());
-      done(value, buffers_[value].get());
-      for (size_t ended = 0; ended <= value; ++ended)
-        if (ends_at(ended, n)) buffers_[ended].reset();
-    }
-  }
-
- private:
-  // True if nothing after operation n reads the value.
-  bool ends_at(size_t value, size_t n) const {
-    const int last = std::max(net_.values_[value].last_use, static_cast<int>(value) - 1);
-    return last == static_cast<int>(n);
-  }
-
-  void include(int value, Rows needed) {
-    Rows& rows = rows_[value];
-    if (rows.begin == rows.end)
-      rows = needed;
-    else
-      rows = {std::min(rows.begin, needed.begin), std::max(rows.end, needed.end)};
-  }
-
-  Rows rows_read(const Operation& op, Rows out) const {
-    switch (op.opcode) {
-      case Opcode::conv: {
-        const ConvLayer& layer = net_.layers_[op.layer];
-        const int pad = (layer.kernel - 1) / 2;
-        return {std::max(0, out.begin * layer.stride - pad),
-                std::min(sizes_[op.src].height, (out.end - 1) * layer.stride + pad + 1)};
-      }
-      case Opcode::unshuffle:
-        return {out.begin * op.factor, out.end * op.factor};
-      case Opcode::shuffle:
-        return {out.begin / op.factor, (out.end - 1) / op.factor + 1};
-      default:
-        return out;
-    }
-  }
-
-  RowWindow window(int value) const {
-    return {data_[value], rows_[value].begin, rows_[value].end - rows_[value].begin,
-            sizes_[value].height, sizes_[value].width};
-  }
-
-  void apply(const Operation& op, size_t value, int16_t* out) const {
-    const Rows rows = rows_[value];
-    if (rows.begin == rows.end) return;
-    const int channels = net_.values_[op.src].channels;
-    const RowWindow x = window(op.src);
-    switch (op.opcode) {
-      case Opcode::conv:
-        return conv2d_rows(net_.layers_[op.layer], x, rows.begin, rows.end, out);
-      case Opcode::add:
-        return add_rows(x, window(op.src2), channels, rows.begin, rows.end, op.lo, op.hi, out);
-      case Opcode::unshuffle:
-        return unshuffle_rows(x, channels, op.factor, rows.begin, rows.end, out);
-      case Opcode::shuffle:
-        return shuffle_rows(x, channels, op.factor, rows.begin, rows.end, out);
-      case Opcode::clamp:
-        return clamp_rows(x, channels, rows.begin, rows.end, op.lo, op.hi, out);
-      case Opcode::lut:
-        return lut_rows(x, channels, rows.begin, rows.end, net_.luts_[op.layer].data(), out);
-    }
-  }
-
-  const Network& net_;
-  const std::vector<Size>& sizes_;
-  std::vector<Rows> rows_;
-  std::vector<std::unique_ptr<int16_t[]>> buffers_;
-  std::vector<const int16_t*> data_;
-};
-
-std::vector<Network::Size> Network::sizes(int height, int width) const {
+std::vector<Network::Size> Network::value_sizes(int height, int width) const {
   const auto refuse = [](size_t n, const std::string& message) {
     fail(ErrorKind::invalid_argument, "network operation " + std::to_string(n) + ": " + message);
   };
@@ -193,12 +61,7 @@ std::vector<Network::Size> Network::sizes(int height, int width) const {
 }
 
 Network::Size Network::output_size(int height, int width) const {
-  return sizes(height, width).back();
-}
-
-int64_t Network::working_set_bytes(int height, int width) const {
-  const std::vector<Size> all = sizes(height, width);
-  return StripRunner(*this, all, {0, all.back().height}).working_set_bytes();
+  return value_sizes(height, width).back();
 }
 
 void Network::require_input(const Tensor<int16_t>& in) const {
@@ -207,96 +70,114 @@ void Network::require_input(const Tensor<int16_t>& in) const {
                                           " channels, needs " + std::to_string(in_channels_));
 }
 
-Tensor<int16_t> Network::run(const Tensor<int16_t>& in) const {
-  return run_tiled(in, INT64_MAX);
+Tensor<int16_t> Network::run(const Tensor<int16_t>& in, int64_t budget_bytes) const {
+  require_input(in);
+  const Size size = output_size(in.height, in.width);
+  Tensor<int16_t> out(size.height, size.width, out_channels());
+  run_rows(in.height, in.width, budget_bytes, {.whole = in.data.data()},
+           {.whole = out.data.data()});
+  return out;
 }
 
 std::vector<Tensor<int16_t>> Network::run_all(const Tensor<int16_t>& in) const {
   require_input(in);
-  const std::vector<Size> all = sizes(in.height, in.width);
+  const std::vector<Size> all = value_sizes(in.height, in.width);
   std::vector<Tensor<int16_t>> outputs;
-  StripRunner runner(*this, all, {0, all.back().height});
-  runner.hold_everything();
-  runner.run(in.data.data(), [&](size_t value, const int16_t* data) {
-    outputs.emplace_back(all[value].height, all[value].width, values_[value].channels);
-    std::copy_n(data, outputs.back().data.size(), outputs.back().data.begin());
-  });
+  const auto window = [&](int value) {
+    const Tensor<int16_t>& x = value == 0 ? in : outputs[value - 1];
+    return RowWindow{x.data.data(), 0, x.height, x.height, x.width};
+  };
+  for (size_t n = 0; n < operations_.size(); ++n) {
+    const Operation& op = operations_[n];
+    const int out = static_cast<int>(n) + 1;
+    Tensor<int16_t> result(all[out].height, all[out].width, values_[out].channels);
+    run_stage({op.opcode, op.src, op.src2, out, op.layer, -1, op.factor, op.lo, op.hi},
+              window(op.src), op.src2 < 0 ? RowWindow{} : window(op.src2), 0, result.height,
+              result.data.data());
+    outputs.push_back(std::move(result));
+  }
   return outputs;
 }
 
-Tensor<int16_t> Network::run_tiled(const Tensor<int16_t>& in, int64_t budget_bytes) const {
-  require_input(in);
-  const Size size = output_size(in.height, in.width);
-  Tensor<int16_t> out(size.height, size.width, out_channels());
-  const auto input = [&](int begin, int) { return in.at(begin, 0); };
-  const auto write = [&](int begin, int end, const int16_t* rows) {
-    std::copy_n(rows, out.at(end, 0) - out.at(begin, 0), out.at(begin, 0));
-  };
-  for_strips(in.height, in.width, budget_bytes, input, write);
-  return out;
-}
-
-void Network::run_strips(int height, int width, int64_t budget_bytes, const ReadRows& read,
-                         const WriteRows& write) const {
-  std::vector<int16_t> rows;
-  const auto input = [&](int begin, int end) {
-    rows.resize(static_cast<size_t>(end - begin) * width * in_channels_);
-    read(begin, end, rows.data());
-    return rows.data();
-  };
-  for_strips(height, width, budget_bytes, input, write);
-}
-
-void Network::for_strips(int height, int width, int64_t budget_bytes,
-                         const std::function<const int16_t*(int begin, int end)>& input,
-                         const WriteRows& write) const {
-  const std::vector<Size> all = sizes(height, width);
-  const int out_height = all.back().height;
-  const int strip = strip_height(all, budget_bytes);
-  for (int begin = 0; begin < out_height; begin += strip) {
-    const Rows out{begin, std::min(out_height, begin + strip)};
-    StripRunner runner(*this, all, out);
-    const Rows in = runner.input_rows();
-    runner.run(input(in.begin, in.end), [&](size_t value, const int16_t* rows) {
-      if (value + 1 == values_.size()) write(out.begin, out.end, rows);
-    });
-    if (out.end == out_height) break;  // begin + strip may not fit in an int
+void Network::run_stage(const Stage& stage, const RowWindow& x, const RowWindow& x2, int begin,
+                        int end, int16_t* out) const {
+  const int channels = values_[stage.src].channels;
+  switch (stage.opcode) {
+    case Opcode::conv: {
+      const ConvLayer& layer = layers_[stage.layer];
+      const Residual residual{stage.src2 < 0 ? nullptr : rows_from(x2, layer.out_channels, begin),
+                              stage.lo, stage.hi};
+      const Residual* add = stage.src2 < 0 ? nullptr : &residual;
+      if (stage.depthwise < 0) return conv2d_rows(layer, x, begin, end, out, add);
+      return depthwise_pointwise_rows(layers_[stage.depthwise], layer, x, begin, end, out, add);
+    }
+    case Opcode::add:
+      return add_rows(x, x2, channels, begin, end, stage.lo, stage.hi, out);
+    case Opcode::unshuffle:
+      return unshuffle_rows(x, channels, stage.factor, begin, end, out);
+    case Opcode::shuffle:
+      return shuffle_rows(x, channels, stage.factor, begin, end, out);
+    case Opcode::clamp:
+      return clamp_rows(x, channels, begin, end, stage.lo, stage.hi, out);
+    case Opcode::lut:
+      return lut_rows(x, channels, begin, end, luts_[stage.layer].data(), out);
   }
 }
 
-int64_t Network::strip_bytes(const std::vector<Size>& sizes, int strip) const {
-  // Strips inside the picture are alike; those at its borders have less halo.
-  const int out_height = sizes.back().height;
-  const int middle = out_height / strip / 2 * strip;
-  int64_t most = 0;
-  for (const int begin : {0, middle}) {
-    const Rows out{begin, std::min(out_height, begin + strip)};
-    most = std::max(most, StripRunner(*this, sizes, out).working_set_bytes());
-  }
-  return most;
+void Network::run_rows(int height, int width, int64_t budget_bytes, const Input& input,
+                       const Output& output) const {
+  const std::vector<Size> all = value_sizes(height, width);
+  const int strip = strip_height(all, budget_bytes, input, output);
+  RowPipeline(*this, all, strip, input, output).run();
+}
+
+int64_t Network::working_set_bytes(int height, int width) const {
+  const std::vector<Size> all = value_sizes(height, width);
+  const auto bytes = [&](size_t value) {
+    return int64_t{all[value].height} * all[value].width * values_[value].channels * kInt16;
+  };
+  return bytes(0) + bytes(all.size() - 1) + strip_bytes(height, width);
+}
+
+int64_t Network::strip_bytes(int height, int width) const {
+  const std::vector<Size> all = value_sizes(height, width);
+  const int strip = strip_height(all, INT64_MAX, {}, {});
+  return RowPipeline::bytes(*this, all, strip, {}, {});
 }
 
 int64_t Network::smallest_strip_bytes(int height, int width) const {
-  const std::vector<Size> all = sizes(height, width);
-  return strip_bytes(all, strip_unit(all));
+  const std::vector<Size> all = value_sizes(height, width);
+  return RowPipeline::bytes(*this, all, RowPipeline::strip_unit(all), {}, {});
 }
 
-int Network::strip_height(const std::vector<Size>& sizes, int64_t budget_bytes) const {
+int Network::strip_height(const std::vector<Size>& sizes, int64_t budget_bytes, const Input& input,
+                          const Output& output) const {
   const int out_height = sizes.back().height;
-  const auto fits = [&](int strip) { return strip_bytes(sizes, strip) <= budget_bytes; };
-  if (budget_bytes == INT64_MAX || fits(out_height)) return out_height;
-  const int unit = strip_unit(sizes);
-  int least = 1, most = std::max(1, out_height / unit);  // in units; the answer is in [least, most)
-  if (!fits(unit))
+  const int unit = RowPipeline::strip_unit(sizes);
+  int64_t largest = 0;  // bytes of a value for the whole height
+  for (size_t n = 0; n < sizes.size(); ++n)
+    largest =
+        std::max(largest, int64_t{sizes[n].height} * sizes[n].width * values_[n].channels * kInt16);
+  const int64_t units = (out_height - 1) / unit + 1;
+  const int64_t wanted = std::max<int64_t>(1, kStripBytes * units / largest);
+  const auto height_of = [&](int64_t count) {
+    return static_cast<int>(std::min<int64_t>(out_height, count * unit));
+  };
+  const auto bytes = [&](int64_t count) {
+    return RowPipeline::bytes(*this, sizes, height_of(count), input, output);
+  };
+  if (budget_bytes == INT64_MAX || bytes(wanted) <= budget_bytes) return height_of(wanted);
+  if (bytes(1) > budget_bytes)
     fail(ErrorKind::limit_exceeded,
          "the smallest strip of a picture " + std::to_string(sizes.front().width) +
-             " columns wide needs " + std::to_string(strip_bytes(sizes, unit)) +
-             " bytes, more than the " + std::to_string(budget_bytes) + " bytes allowed");
+             " columns wide needs " + std::to_string(bytes(1)) + " bytes, more than the " +
+             std::to_string(budget_bytes) + " bytes allowed");
+  int64_t least = 1, most = wanted;  // the answer is in [least, most)
   while (most - least > 1) {
-    const int half = least + (most - least) / 2;
-    (fits(half * unit) ? least : most) = half;
+    const int64_t half = least + (most - least) / 2;
+    (bytes(half) <= budget_bytes ? least : most) = half;
   }
-  return least * unit;
+  return height_of(least);
 }
 
 }  // namespace samebits

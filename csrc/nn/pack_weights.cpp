@@ -2,54 +2,80 @@
 
 #include <algorithm>
 
-#include "nn/conv_kernels.h"
+#include "nn/conv.h"
 
 namespace samebits {
 namespace {
 
-std::vector<int16_t> pack_dense(const ConvLayer& layer) {
+void pack_dense(const ConvLayer& layer, PackedConv& packed) {
   const int taps = layer.kernel * layer.kernel;
   const int inputs = layer.in_channels;
   const int pairs = (inputs + 1) / 2;
-  std::vector<int16_t> packed(size_t{2} * round_up_to_group(layer.out_channels) * taps * pairs);
+  packed.group_weights = int64_t{2} * kOutputGroup * taps * pairs;
+  packed.weight.resize(group_count(layer.out_channels) * packed.group_weights);
   const int16_t* w = layer.weight.data();
   for (int o = 0; o < layer.out_channels; ++o) {
+    const int place = place_in_group(o % kOutputGroup);
     for (int t = 0; t < taps; ++t) {
-      const size_t group = (static_cast<size_t>(o / kOutputGroup) * taps + t) * pairs;
+      const int64_t first = int64_t{o / kOutputGroup} * taps + t;
       for (int i = 0; i < inputs; ++i)
-        packed[((group + i / 2) * kOutputGroup + o % kOutputGroup) * 2 + i % 2] = *w++;
+        packed.weight[((first * pairs + i / 2) * kOutputGroup + place) * 2 + i % 2] = *w++;
     }
   }
-  return packed;
 }
 
-// Place of a group's channel after the interleaving of 16-bit lanes.
-int interleaved_place(int channel) {
-  constexpr int kPlaceOfQuarter[4] = {0, 8, 4, 12};
-  return kPlaceOfQuarter[channel / 4] + channel % 4;
-}
-
-std::vector<int16_t> pack_depthwise(const ConvLayer& layer) {
+void pack_depthwise(const ConvLayer& layer, PackedConv& packed) {
+  constexpr int kSinglePair[1][2] = {{0, -1}};
   const int taps = layer.kernel * layer.kernel;
-  const int pairs = (taps + 1) / 2;
-  std::vector<int16_t> packed(size_t{2} * round_up_to_group(layer.out_channels) * pairs);
-  const int16_t* w = layer.weight.data();
+  const int pairs = taps == 1 ? 1 : kDepthwisePairs;
+  const auto* tap_pair = taps == 1 ? kSinglePair : kDepthwisePair;
+  packed.group_weights = int64_t{2} * kOutputGroup * pairs;
+  packed.weight.resize(group_count(layer.out_channels) * packed.group_weights);
   for (int c = 0; c < layer.out_channels; ++c) {
-    const size_t group = static_cast<size_t>(c / kOutputGroup) * pairs;
-    for (int t = 0; t < taps; ++t)
-      packed[((group + t / 2) * kOutputGroup + interleaved_place(c % kOutputGroup)) * 2 + t % 2] =
-          *w++;
+    const int16_t* w = layer.weight.data() + int64_t{c} * taps;
+    int16_t* group = packed.weight.data() + c / kOutputGroup * packed.group_weights;
+    const int place = place_in_group(c % kOutputGroup);
+    for (int n = 0; n < pairs; ++n)
+      for (int side = 0; side < 2; ++side)
+        if (tap_pair[n][side] >= 0)
+          group[(n * kOutputGroup + place) * 2 + side] = w[tap_pair[n][side]];
   }
-  return packed;
 }
 
 }  // namespace
 
+GroupScale pack_scale(const int32_t* multiplier, const int32_t* shift, int channels) {
+  GroupScale scale = {};
+  std::fill_n(scale.shift, kOutputGroup, 32);
+  scale.form = kScaleUpper;
+  for (int c = 0; c < channels; ++c) {
+    const int place = place_in_group(c);
+    scale.multiplier[place] = multiplier[c];
+    scale.shift[place] = shift[c];
+    if (multiplier[c] >= int64_t{1} << (shift[c] - 1)) {
+      scale.form = kScaleAny;
+      continue;
+    }
+    scale.factor[place] = multiplier[c] << std::max(32 - shift[c], 0);
+    scale.more_shift[place] = std::max(shift[c] - 32, 0);
+    if (shift[c] > 32 && scale.form == kScaleUpper) scale.form = kScaleUpperShift;
+  }
+  return scale;
+}
+
 PackedConv pack_weights(const ConvLayer& layer) {
   PackedConv packed;
-  packed.weight = layer.depthwise ? pack_depthwise(layer) : pack_dense(layer);
-  packed.bias = layer.bias;
-  packed.bias.resize(round_up_to_group(layer.out_channels));
+  if (layer.depthwise)
+    pack_depthwise(layer, packed);
+  else
+    pack_dense(layer, packed);
+  const int groups = group_count(layer.out_channels);
+  packed.bias.resize(size_t{kOutputGroup} * groups);
+  for (size_t o = 0; o < layer.bias.size(); ++o)
+    packed.bias[o / kOutputGroup * kOutputGroup + place_in_group(o % kOutputGroup)] = layer.bias[o];
+  for (int first = 0; first < static_cast<int>(layer.multiplier.size()); first += kOutputGroup)
+    packed.scale.push_back(pack_scale(layer.multiplier.data() + first, layer.shift.data() + first,
+                                      std::min(kOutputGroup, layer.out_channels - first)));
   return packed;
 }
 

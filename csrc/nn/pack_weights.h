@@ -1,16 +1,37 @@
-// Weights in the order the vector kernels read them.
+// A layer's tables in the order the vector kernels read them (conv_kernels.h).
 #pragma once
 
-#include "nn/conv.h"
+#include <cstdint>
+#include <vector>
+
+#include "nn/conv_kernels.h"
 
 namespace samebits {
 
-// Dense:     [O/16][taps][(I+1)/2][16][2], output channel o of group o/16 with input channels 2i,
-// 2i+1. Depthwise: [C/16][(taps+1)/2][16][2], taps 2t, 2t+1 of a channel; the 16 channels stand in
-// the order
-//            0-3, 8-11, 4-7, 12-15, which is what interleaving 16-bit lanes of a 256-bit register
-//            gives.
-// Channels, inputs and taps that do not exist have weight 0.
+struct ConvLayer;
+
+// Everything comes in groups of 16 output channels, in group order; what does not exist is 0.
+struct PackedConv {
+  // Dense: [groups][taps][(I+1)/2][16][2], input channels 2i and 2i + 1 side by side.
+  // Depthwise: [groups][pairs][16][2], the taps of kDepthwisePair, or one pair (0, none) if 1 x 1.
+  std::vector<int16_t> weight;
+  int64_t group_weights = 0;      // entries of a group
+  std::vector<int32_t> bias;      // [groups][16]
+  std::vector<GroupScale> scale;  // [groups], or empty without multiplier and shift
+};
+
 PackedConv pack_weights(const ConvLayer& layer);
+
+// Scale of `channels` 1 .. 16 channels, whose multipliers and shifts are within requantize.h.
+GroupScale pack_scale(const int32_t* multiplier, const int32_t* shift, int channels);
+
+// Place of a group's channel in group order.
+constexpr int place_in_group(int channel) {
+  return kQuarterOrder[channel / 4] + channel % 4;
+}
+
+constexpr int group_count(int channels) {
+  return (channels + kOutputGroup - 1) / kOutputGroup;
+}
 
 }  // namespace samebits

@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "base/cpu.h"
 #include "base/error.h"
+#include "nn/target_kernels.h"
 #ifdef SAMEBITS_HAVE_CUDA
 #include "nn/cuda/cuda_module.h"
 #endif
@@ -66,6 +68,7 @@ Target target() {
 
 void set_target(const std::string& name) {
   target_setting().store(parse_target(name, "target"));
+  choose_vector_set(name);
 }
 
 std::vector<std::string> targets() {
@@ -77,6 +80,15 @@ std::vector<std::string> targets() {
 
 Target fastest_cpu_target() {
   return available(Target::avx2) ? Target::avx2 : Target::scalar;
+}
+
+const ConvKernels* target_kernels() {
+  Target chosen = target();
+  if (chosen == Target::cuda) chosen = fastest_cpu_target();
+#ifdef SAMEBITS_HAVE_AVX2
+  if (chosen == Target::avx2) return &kConvAvx2;
+#endif
+  return nullptr;
 }
 
 std::string target_name(Target target) {

@@ -5,12 +5,14 @@
 #include "nn/winograd.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <new>
 
 #include "base/threads.h"
+#include "nn/conv_blocks.h"
 #include "nn/aligned_vector.h"
-#include "nn/conv_kernels.h"
+#include "nn/target_kernels.h"
 #include "nn/winograd_matrices.h"
 
 namespace samebits {
@@ -54,20 +56,21 @@ class Scratch {
 
 class WinogradRun {
  public:
-  WinogradRun(const ConvLayer& layer, const WinogradKernels& kernels, const RowWindow& x, int begin,
-              int end)
+  WinogradRun(const ConvLayer& layer, const WinogradKernels& kernels, const ConvKernels* finish,
+              const RowWindow& x, int begin, int end, const BlockOutput& out)
       : layer_(layer),
         weights_(layer.winograd),
         kernels_(kernels),
+        finish_(finish),
+        out_(out),
         x_(x),
         begin_(begin),
         end_(end),
         m_(winograd_matrices(weights_.tile)),
         positions_(m_.positions()),
         chunks_((layer.in_channels + kWinogradChunk - 1) / kWinogradChunk),
-        groups_(round_up_to_group(layer.out_channels) / kWinogradGroup),
-        tile_columns_((x.width + m_.tile - 1) / m_.tile),
-        zeros_(static_cast<size_t>(layer.in_channels)) {
+        groups_(group_count(layer.out_channels)),
+        tile_columns_((x.width + m_.tile - 1) / m_.tile) {
     const int64_t tile_rows = (int64_t{end} - begin + m_.tile - 1) / m_.tile;
     tiles_ = tile_rows * tile_columns_;
     choose_block();
@@ -75,7 +78,12 @@ class WinogradRun {
 
   int64_t blocks() const { return (tiles_ + block_tiles_ - 1) / block_tiles_; }
 
-  void run_blocks(int64_t first, int64_t last, const FinishPixels& finish) const {
+  // Multiplications, as many as a direct convolution has.
+  int64_t work() const {
+    return tiles_ * m_.tile * m_.tile * 9 * layer_.in_channels * layer_.out_channels;
+  }
+
+  void run_blocks(int64_t first, int64_t last) const {
     thread_local Scratch scratch;
     char* memory = scratch.bytes(inputs_bytes_ + products_bytes_ + acc_bytes_);
     auto* inputs = reinterpret_cast<int16_t*>(memory);
@@ -86,8 +94,7 @@ class WinogradRun {
       const int tiles = static_cast<int>(std::min<int64_t>(block_tiles_, tiles_ - tile));
       transform_inputs(tile, tiles, inputs);
       for (int g = 0; g < groups_; g += kernels_.groups)
-        make_groups(g, std::min(kernels_.groups, groups_ - g), tiles, inputs, products, acc);
-      finish_block(tile, tiles, acc, finish);
+        make_groups(g, std::min(kernels_.groups, groups_ - g), tile, tiles, inputs, products, acc);
     }
   }
 
@@ -103,8 +110,8 @@ class WinogradRun {
     products_pitch_ = odd_lines(block_tiles_ * kWinogradGroup * int64_t{sizeof(int32_t)});
     inputs_bytes_ = positions_ * inputs_pitch_;
     products_bytes_ = kernels_.groups * positions_ * products_pitch_;
-    acc_bytes_ = int64_t{block_tiles_} * m_.tile * m_.tile * groups_ * kWinogradGroup *
-                 int64_t{sizeof(int32_t)};
+    acc_bytes_ =
+        int64_t{block_tiles_} * m_.tile * m_.tile * kWinogradGroup * int64_t{sizeof(int32_t)};
     inputs_pitch_ /= int64_t{sizeof(int16_t)};
     products_pitch_ /= int64_t{sizeof(int32_t)};
   }
@@ -120,7 +127,7 @@ class WinogradRun {
       for (int j = 0; j < m_.size; ++j)
         *pixels++ = inside && x + j >= 0 && x + j < x_.width
                         ? x_.data + (row * x_.width + x + j) * layer_.in_channels
-                        : zeros_.data();
+                        : zero_pixel();
     }
   }
 
@@ -132,15 +139,15 @@ class WinogradRun {
       if (t < tiles)
         gather(first + t, pixels);
       else
-        std::fill_n(pixels, positions_, zeros_.data());
+        std::fill_n(pixels, positions_, zero_pixel());
       int16_t* out = inputs + t / kWinogradStep * step + t % kWinogradStep * kWinogradChunk;
       kernels_.transform_inputs({pixels, layer_.in_channels, weights_.center, out, inputs_pitch_});
     }
   }
 
-  // Accumulators of output channels [16 g, 16 (g + count)).
-  void make_groups(int g, int count, int tiles, const int16_t* inputs, int32_t* products,
-                   int32_t* acc) const {
+  // All pixels of the block in `count` groups of output channels from group g on.
+  void make_groups(int g, int count, int64_t first, int tiles, const int16_t* inputs,
+                   int32_t* products, int32_t* acc) const {
     const int64_t position_weights = int64_t{chunks_} * kWinogradChunk * kWinogradGroup;
     const int64_t group_weights = positions_ * position_weights;
     const int64_t group_products = positions_ * products_pitch_;
@@ -149,30 +156,26 @@ class WinogradRun {
     for (int p = 0; p < positions_; ++p)
       kernels_.multiply({inputs + p * inputs_pitch_, weights + p * position_weights, group_weights,
                          steps, chunks_, count, products + p * products_pitch_, group_products});
-    for (int n = 0; n < count; ++n) {
-      const int channel = (g + n) * kWinogradGroup;
-      kernels_.transform_outputs({products + n * group_products, products_pitch_, tiles,
-                                  weights_.bias.data() + channel, acc + channel, acc_stride()});
+    for (int n = g; n < g + count; ++n) {
+      kernels_.transform_outputs({products + (n - g) * group_products, products_pitch_, tiles,
+                                  weights_.bias.data() + n * kWinogradGroup, acc});
+      finish(n, first, tiles, acc);
     }
   }
 
-  int acc_stride() const { return groups_ * kWinogradGroup; }
-
-  // Hands over the pixels of the block, row by row of each stretch of tiles in a row of tiles.
-  void finish_block(int64_t first, int tiles, const int32_t* acc,
-                    const FinishPixels& finish) const {
+  // Hands over the sums of a group, row by row of each stretch of tiles in a row of tiles.
+  void finish(int group, int64_t first, int tiles, const int32_t* acc) const {
     for (int done = 0; done < tiles;) {
-      const int64_t tile_row = (first + done) / tile_columns_;
+      const int64_t y = (first + done) / tile_columns_ * m_.tile;
       const int column = static_cast<int>((first + done) % tile_columns_);
       const int stretch = std::min(tiles - done, tile_columns_ - column);
       const int x = column * m_.tile;
       const int pixels = std::min(stretch * m_.tile, x_.width - x);
-      for (int r = 0; r < m_.tile; ++r) {
-        const int64_t y = tile_row * m_.tile + r;
-        if (y >= end_ - begin_) break;
-        const int64_t pixel = (int64_t{r} * tiles + done) * m_.tile;
-        finish(y * x_.width + x, pixels, acc + pixel * acc_stride(), acc_stride());
-      }
+      const int rows = static_cast<int>(std::min<int64_t>(m_.tile, end_ - begin_ - y));
+      for (int r = 0; r < rows; ++r)
+        finish_group(finish_, layer_, group,
+                     acc + (int64_t{r} * tiles + done) * m_.tile * kWinogradGroup,
+                     (y + r) * x_.width + x, pixels, out_);
       done += stretch;
     }
   }
@@ -180,16 +183,24 @@ class WinogradRun {
   const ConvLayer& layer_;
   const WinogradWeights& weights_;
   const WinogradKernels& kernels_;
+  const ConvKernels* finish_;
+  const BlockOutput& out_;
   const RowWindow& x_;
   int begin_, end_;
   const WinogradMatrices& m_;
   int positions_, chunks_, groups_, tile_columns_;
-  std::vector<int16_t> zeros_;
   int64_t tiles_;
   int block_tiles_;
   int64_t inputs_pitch_, products_pitch_;  // in elements, from a position to the next
   int64_t inputs_bytes_, products_bytes_, acc_bytes_;
 };
+
+// Below this many multiplications the calling thread does all: waking others takes longer.
+constexpr int64_t kParallelWork = int64_t{1} << 21;
+
+bool has_kernels(Target target) {
+  return winograd_kernels(target, 2).multiply != winograd_kernels(Target::scalar, 2).multiply;
+}
 
 // True if the multiplications saved are worth the transforms: not in pictures so small that most of
 // a step's tiles, or of a tile's outputs, are not needed.
@@ -199,32 +210,42 @@ bool pays_off(int tile, int height, int width) {
   return round_up(tiles, kWinogradStep) * positions * 3 <= int64_t{height} * width * 9 * 2;
 }
 
-WinogradKernels kernels_of(Target target, int tile) {
+}  // namespace
+
+WinogradKernels winograd_kernels(Target target, int tile) {
 #ifdef SAMEBITS_HAVE_AVX2
   if (target == Target::avx2) return winograd_kernels_avx2(tile);
+#endif
+#ifdef SAMEBITS_HAVE_AVX512
+  if (target == Target::avx512) return winograd_kernels_avx512(tile);
 #endif
   (void)target;
   return winograd_kernels_scalar(tile);
 }
 
-}  // namespace
-
-void winograd_rows(const ConvLayer& layer, const WinogradKernels& kernels, const RowWindow& x,
-                   int begin, int end, const FinishPixels& finish) {
-  const WinogradRun run(layer, kernels, x, begin, end);
-  parallel_for(run.blocks(),
-               [&](int64_t first, int64_t last) { run.run_blocks(first, last, finish); });
+void winograd_rows(const ConvLayer& layer, const WinogradKernels& kernels,
+                   const ConvKernels* finish, const RowWindow& x, int begin, int end,
+                   const BlockOutput& out) {
+  const WinogradRun run(layer, kernels, finish, x, begin, end, out);
+  const auto work = [&](int64_t first, int64_t last) { run.run_blocks(first, last); };
+  if (run.work() < kParallelWork)
+    work(0, run.blocks());
+  else
+    parallel_for(run.blocks(), std::cref(work));
 }
 
-bool done_by_winograd(const ConvLayer& layer, Target target, const RowWindow& x, int begin, int end,
-                      const FinishPixels& finish) {
+bool done_by_winograd(const ConvLayer& layer, const RowWindow& x, int begin, int end,
+                      const BlockOutput& out) {
   const int tile = layer.winograd.tile;
   if (tile == 0) return false;
-  if (layer.algorithm == ConvAlgorithm::automatic &&
-      (target == Target::scalar || !pays_off(tile, end - begin, x.width)))
-    return false;
-  winograd_rows(layer, kernels_of(target, tile), x, begin, end, finish);
-  return true;
+  const Target cpu = target() == Target::cuda ? fastest_cpu_target() : target();
+  const ConvKernels* finish = target_kernels();
+  // Scalar is the definition, and only shows the sums of another algorithm if asked to.
+  const bool wanted = layer.algorithm != ConvAlgorithm::automatic
+                          ? finish != nullptr || out.sums != nullptr
+                          : has_kernels(cpu) && pays_off(tile, end - begin, x.width);
+  if (wanted) winograd_rows(layer, winograd_kernels(cpu, tile), finish, x, begin, end, out);
+  return wanted;
 }
 
 }  // namespace samebits

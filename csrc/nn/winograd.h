@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "nn/conv.h"
+#include "nn/conv_block.h"
 #include "nn/target.h"
 #include "nn/winograd_kernels.h"
 
@@ -22,17 +22,17 @@ std::string winograd_refusal(const ConvLayer& layer, int tile);
 // winograd_refusal refuses.
 WinogradWeights plan_winograd(const ConvLayer& layer);
 
-// Takes the accumulators of `pixels` output pixels, which follow each other from first_pixel on, in
-// the order of rows: [pixels][acc_stride]. Called from several threads at a time.
-using FinishPixels =
-    std::function<void(int64_t first_pixel, int pixels, const int32_t* acc, int acc_stride)>;
+// The Winograd kernels of a target, those of scalar if it has none of its own.
+WinogradKernels winograd_kernels(Target target, int tile);
 
-// Output rows [begin, end), counted from row `begin` in first_pixel.
-void winograd_rows(const ConvLayer& layer, const WinogradKernels& kernels, const RowWindow& x,
-                   int begin, int end, const FinishPixels& finish);
+// Output rows [begin, end), which `out` begins with. The layer has Winograd weights; `finish` may
+// be null if sums are all that is wanted.
+void winograd_rows(const ConvLayer& layer, const WinogradKernels& kernels,
+                   const ConvKernels* finish, const RowWindow& x, int begin, int end,
+                   const BlockOutput& out);
 
-// The same on the target's kernels; false, and nothing done, if direct sums are quicker here.
-bool done_by_winograd(const ConvLayer& layer, Target target, const RowWindow& x, int begin, int end,
-                      const FinishPixels& finish);
+// The same on the target in use; false, and nothing done, if this is for direct sums.
+bool done_by_winograd(const ConvLayer& layer, const RowWindow& x, int begin, int end,
+                      const BlockOutput& out);
 
 }  // namespace samebits

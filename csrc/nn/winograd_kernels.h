@@ -5,7 +5,7 @@
 // Transformed inputs of one position stand as [tiles / 6][chunks][6][16]: six tiles are what the
 // registers hold at a time, and a chunk is 16 channels (the last one filled up with zeros), so that
 // the multiplication reads memory in order. Products of one position and one group of 16 output
-// channels stand as [tiles][16].
+// channels stand as [tiles][16]. The channels of a group are in the order of conv_kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -40,10 +40,8 @@ struct WinogradOutputs {
   int64_t products_pitch;   // from a position to the next
   int tiles;
   const int32_t* bias;  // [16]
-  // The first of the group's channels in accumulators [tile rows][tiles * tile][acc_stride]: row r
-  // holds row r of every tile, from left to right.
+  // [tile][tiles * tile][16]: row r holds row r of every tile, from left to right.
   int32_t* acc;
-  int64_t acc_stride;
 };
 
 struct WinogradKernels {

@@ -22,7 +22,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "nn/conv_kernels.h"
+#include "nn/pack_weights.h"
 #include "nn/winograd.h"
 #include "nn/winograd_matrices.h"
 
@@ -145,21 +145,22 @@ WinogradWeights pack(const ConvLayer& layer, int tile) {
   packed.center = center_of(m, input_range(layer));
   const int chunks = (layer.in_channels + kWinogradChunk - 1) / kWinogradChunk;
   const int64_t position = int64_t{chunks} * kWinogradChunk * kWinogradGroup;
-  const int outputs = round_up_to_group(layer.out_channels);
-  packed.weight.resize(outputs / kWinogradGroup * m.positions() * position);
-  packed.bias.resize(outputs);
+  const int64_t group = m.positions() * position;
+  packed.weight.resize(group_count(layer.out_channels) * group);
+  packed.bias.resize(group_count(layer.out_channels) * kWinogradGroup);
   for_transformed_weights(
       layer, tile, [&](int o, int first, int count, const TransformedChunk& transformed) {
-        int16_t* out = packed.weight.data() + o / kWinogradGroup * m.positions() * position +
-                       (int64_t{first} * kWinogradGroup + o % kWinogradGroup * 2);
+        int16_t* out = packed.weight.data() + o / kWinogradGroup * group +
+                       int64_t{first} * kWinogradGroup + 2 * place_in_group(o % kWinogradGroup);
         for (int p = 0; p < m.positions(); ++p, out += position)
           for (int c = 0; c < count; ++c)
             out[c / 2 * 2 * kWinogradGroup + c % 2] = static_cast<int16_t>(transformed.at[p][c]);
       });
   for (int o = 0; o < layer.out_channels; ++o) {
     const int64_t bias = layer.bias.empty() ? 0 : layer.bias[o];
-    packed.bias[o] = static_cast<int32_t>(
-        static_cast<uint32_t>(bias + packed.center * sum_of_weights(layer, o)));
+    packed.bias[o / kWinogradGroup * kWinogradGroup + place_in_group(o % kWinogradGroup)] =
+        static_cast<int32_t>(
+            static_cast<uint32_t>(bias + packed.center * sum_of_weights(layer, o)));
   }
   return packed;
 }

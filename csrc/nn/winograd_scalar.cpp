@@ -68,7 +68,7 @@ template <int kTile>
 void transform_outputs(const WinogradOutputs& job) {
   constexpr WinogradMatrices m = winograd_matrices(kTile);
   uint32_t values[m.positions()], sums[kTile * kTile];
-  const int64_t row = int64_t{job.tiles} * kTile * job.acc_stride;
+  const int64_t row = int64_t{job.tiles} * kTile * kWinogradGroup;
   for (int t = 0; t < job.tiles; ++t)
     for (int o = 0; o < kWinogradGroup; ++o) {
       for (int p = 0; p < m.positions(); ++p)
@@ -79,7 +79,7 @@ void transform_outputs(const WinogradOutputs& job) {
         for (int j = 0; j < kTile; ++j) {
           const auto scaled = static_cast<int32_t>(sums[i * kTile + j] * m.inverse);
           const auto sum = static_cast<uint32_t>(scaled >> (m.shift[i] + m.shift[j]));
-          job.acc[i * row + (int64_t{t} * kTile + j) * job.acc_stride + o] =
+          job.acc[i * row + (int64_t{t} * kTile + j) * kWinogradGroup + o] =
               static_cast<int32_t>(sum + static_cast<uint32_t>(job.bias[o]));
         }
     }

@@ -27,6 +27,7 @@ from samebits.errors import (
 if TYPE_CHECKING:
     from samebits import kernels
     from samebits.api import decode, encode, info, open, verify
+    from samebits.many import decode_many, encode_many
     from samebits.stream_info import StreamInfo
 
     __version__: str
@@ -42,7 +43,9 @@ __all__ = [
     "UnsupportedVersion",
     "__version__",
     "decode",
+    "decode_many",
     "encode",
+    "encode_many",
     "info",
     "kernels",
     "open",
@@ -52,7 +55,9 @@ __all__ = [
 _HOME_OF_NAME = {
     "StreamInfo": "samebits.stream_info",
     "decode": "samebits.api",
+    "decode_many": "samebits.many",
     "encode": "samebits.api",
+    "encode_many": "samebits.many",
     "info": "samebits.api",
     "open": "samebits.api",
     "verify": "samebits.api",

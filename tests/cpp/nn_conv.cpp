@@ -1,4 +1,6 @@
 // Convolutions against the naive reference: every target, thread count, shape and window, exactly.
+#include <algorithm>
+
 #include "base/threads.h"
 #include "check.h"
 #include "conv_reference.h"
@@ -125,6 +127,116 @@ void slices() {
   CHECK_FAILS(invalid_argument, "non-empty range", slice_outputs(layer, 13, 51));
 }
 
+// conv followed by add, as arithmetic.md 2 writes it.
+std::vector<int16_t> added(const std::vector<int16_t>& a, const std::vector<int16_t>& b, int lo,
+                           int hi) {
+  std::vector<int16_t> sum(a.size());
+  for (size_t i = 0; i < a.size(); ++i)
+    sum[i] = static_cast<int16_t>(std::clamp(a[i] + b[i], lo, hi));
+  return sum;
+}
+
+std::vector<int16_t> random_rows(Random& random, size_t size) {
+  std::vector<int16_t> rows(size);
+  for (int16_t& v : rows) v = static_cast<int16_t>(extreme_or_random(random, -32768, 32767));
+  return rows;
+}
+
+void residuals() {
+  Random random(8);
+  for (int n = 0; n < 200; ++n) {
+    const int channels = static_cast<int>(random.between(1, 40));
+    const ConvLayer layer = random_layer(random, channels, static_cast<int>(random.between(1, 70)),
+                                         random.one_in(3), 300);
+    const Tensor<int16_t> x = random_tensor(random, static_cast<int>(random.between(1, 9)),
+                                            static_cast<int>(random.between(1, 60)), channels);
+    const int oh = conv_output_size(x.height, layer.stride);
+    const size_t size =
+        size_t{1} * oh * conv_output_size(x.width, layer.stride) * layer.out_channels;
+    const std::vector<int16_t> other = random_rows(random, size);
+    const int lo = static_cast<int>(extreme_or_random(random, -32768, 0));
+    const int hi = static_cast<int>(extreme_or_random(random, 0, 32767));
+    for (const std::string& name : targets()) {
+      set_target(name);
+      std::vector<int16_t> alone(size), sum = other;
+      conv2d(layer, x.data.data(), x.height, x.width, alone.data());
+      const Residual in_place{sum.data(), lo, hi};
+      conv2d_rows(layer, {x.data.data(), 0, x.height, x.height, x.width}, 0, oh, sum.data(),
+                  &in_place);
+      CHECK(sum == added(alone, other, lo, hi));
+    }
+  }
+}
+
+ConvLayer pointwise_layer(Random& random, int in_channels) {
+  ConvLayer layer =
+      random_layer(random, in_channels, static_cast<int>(random.between(1, 70)), false, 300);
+  layer.kernel = 1;
+  layer.stride = 1;
+  layer.weight.resize(size_t{1} * layer.out_channels * in_channels);
+  layer.prepare();
+  return layer;
+}
+
+// Two fused layers, on a window of rows, against one after the other on the scalar target.
+void fused_layers() {
+  Random random(9);
+  for (int n = 0; n < 200; ++n) {
+    const int channels = static_cast<int>(random.between(1, random.one_in(3) ? 140 : 40));
+    const ConvLayer depthwise = random_layer(random, channels, channels, true, 300);
+    const ConvLayer pointwise = pointwise_layer(random, channels);
+    const Tensor<int16_t> x = random_tensor(random, static_cast<int>(random.between(1, 12)),
+                                            static_cast<int>(random.between(1, 60)), channels);
+    const int oh = conv_output_size(x.height, depthwise.stride);
+    const int ow = conv_output_size(x.width, depthwise.stride);
+    set_target("scalar");
+    std::vector<int16_t> between(size_t{1} * oh * ow * channels);
+    std::vector<int16_t> alone(size_t{1} * oh * ow * pointwise.out_channels);
+    conv2d(depthwise, x.data.data(), x.height, x.width, between.data());
+    conv2d(pointwise, between.data(), oh, ow, alone.data());
+    const std::vector<int16_t> other = random_rows(random, alone.size());
+    const int begin = static_cast<int>(random.between(0, oh - 1));
+    const int end = static_cast<int>(random.between(begin + 1, oh));
+    const int64_t row = int64_t{ow} * pointwise.out_channels;
+    const Residual residual{other.data() + begin * row, -3000, 32767};
+    const std::vector<int16_t> sum = added(alone, other, residual.lo, residual.hi);
+    for (const std::string& name : targets()) {
+      set_target(name);
+      set_thread_count(static_cast<int>(random.between(1, 3)));
+      std::vector<int16_t> out((end - begin) * row);
+      const RowWindow window{x.data.data(), 0, x.height, x.height, x.width};
+      depthwise_pointwise_rows(depthwise, pointwise, window, begin, end, out.data());
+      CHECK(std::equal(out.begin(), out.end(), alone.begin() + begin * row));
+      depthwise_pointwise_rows(depthwise, pointwise, window, begin, end, out.data(), &residual);
+      CHECK(std::equal(out.begin(), out.end(), sum.begin() + begin * row));
+    }
+    set_thread_count(1);
+  }
+}
+
+void refused_calls() {
+  Random random(10);
+  const ConvLayer depthwise = random_layer(random, 8, 8, true, 100);
+  const ConvLayer pointwise = pointwise_layer(random, 8);
+  const Tensor<int16_t> x = random_tensor(random, 4, 4, 8);
+  const RowWindow window{x.data.data(), 0, 4, 4, 4};
+  std::vector<int16_t> out(16 * 70);
+  const auto fuse = [&](const ConvLayer& a, const ConvLayer& b) {
+    depthwise_pointwise_rows(a, b, window, 0, 1, out.data());
+  };
+  CHECK_FAILS(invalid_argument, "must be depthwise", fuse(pointwise, pointwise));
+  CHECK_FAILS(invalid_argument, "dense 1 x 1", fuse(depthwise, depthwise));
+  CHECK_FAILS(invalid_argument, "first's channels", fuse(depthwise, pointwise_layer(random, 9)));
+  ConvLayer sums_only = pointwise;
+  sums_only.multiplier.clear();
+  sums_only.shift.clear();
+  sums_only.prepare();
+  CHECK_FAILS(invalid_argument, "no multiplier", fuse(depthwise, sums_only));
+  const Residual wide{out.data(), -32769, 0};
+  CHECK_FAILS(invalid_argument, "clamp of the residual",
+              conv2d_rows(pointwise, window, 0, 1, out.data(), &wide));
+}
+
 void refused_layers() {
   Random random(7);
   const ConvLayer good = random_layer(random, 8, 8, false, 100);
@@ -146,6 +258,8 @@ void refused_layers() {
   refused("leaky shift 16", [](ConvLayer& l) { l.leaky = 16; });
   refused("within int16", [](ConvLayer& l) { l.hi = 32768; });
   refused("within int16", [](ConvLayer& l) { l.lo = l.hi + 1; });
+  refused("input range", [](ConvLayer& l) { l.in_lo = -32769; });
+  refused("input range", [](ConvLayer& l) { l.in_lo = l.in_hi + 1; });
   refused("as many outputs", [](ConvLayer& l) {
     l.depthwise = true;
     l.out_channels = 7;
@@ -173,5 +287,8 @@ int main() {
   thread_counts();
   windows();
   slices();
+  residuals();
+  fused_layers();
+  refused_calls();
   refused_layers();
 }

@@ -3,6 +3,7 @@
 #include "base/threads.h"
 #include "check.h"
 #include "nn/network.h"
+#include "nn/row_pipeline.h"
 #include "nn/target.h"
 #include "random_network.h"
 
@@ -14,13 +15,13 @@ bool equal(const Tensor<int16_t>& a, const Tensor<int16_t>& b) {
   return a.height == b.height && a.width == b.width && a.channels == b.channels && a.data == b.data;
 }
 
-// Smallest budget that run_tiled accepts, by bisection.
+// Smallest budget that run accepts, by bisection.
 int64_t least_budget(const Network& net, const Tensor<int16_t>& x) {
   int64_t refused = 0, accepted = net.working_set_bytes(x.height, x.width);
   while (accepted - refused > 1) {
     const int64_t budget = refused + (accepted - refused) / 2;
     try {
-      net.run_tiled(x, budget);
+      net.run(x, budget);
       accepted = budget;
     } catch (const Error& error) {
       CHECK(error.kind() == ErrorKind::limit_exceeded);
@@ -55,7 +56,7 @@ void random_programs() {
     const int64_t least = least_budget(net, x);
     strips_seen += least < whole;
     for (const int64_t budget : {least, (least + whole) / 2, whole})
-      CHECK(equal(net.run_tiled(x, budget), expected.back()));
+      CHECK(equal(net.run(x, budget), expected.back()));
     const Network::Size size = net.output_size(x.height, x.width);
     CHECK(size.height == expected.back().height && size.width == expected.back().width);
     for (int16_t v : expected.back().data) CHECK(v >= net.out_lo() && v <= net.out_hi());
@@ -74,19 +75,41 @@ void strips_from_callbacks() {
     const Tensor<int16_t> expected = net.run(x);
     Tensor<int16_t> out(expected.height, expected.width, expected.channels);
     int next_row = 0;
-    net.run_strips(
-        x.height, x.width, least_budget(net, x),
-        [&](int begin, int end, int16_t* rows) {
-          CHECK(0 <= begin && begin < end && end <= x.height);
-          std::copy(x.at(begin, 0), x.at(end, 0), rows);
-        },
-        [&](int begin, int end, const int16_t* rows) {
-          CHECK(begin == next_row && begin < end);
-          next_row = end;
-          std::copy_n(rows, out.at(end, 0) - out.at(begin, 0), out.at(begin, 0));
-        });
+    int next_row_read = 0;
+    const auto read = [&](int begin, int end, int16_t* rows) {
+      CHECK(begin == next_row_read && begin < end && end <= x.height);
+      next_row_read = end;
+      std::copy(x.at(begin, 0), x.at(end, 0), rows);
+    };
+    const auto write = [&](int begin, int end, const int16_t* rows) {
+      CHECK(begin == next_row && begin < end);
+      next_row = end;
+      std::copy_n(rows, out.at(end, 0) - out.at(begin, 0), out.at(begin, 0));
+    };
+    net.run_rows(x.height, x.width, net.smallest_strip_bytes(x.height, x.width), {.read = read},
+                 {.write = write});
     CHECK(next_row == out.height);
     CHECK(equal(out, expected));
+  }
+}
+
+// The memory that is taken is the memory that was promised.
+void promised_bytes() {
+  Random random(3);
+  for (int n = 0; n < 40; ++n) {
+    const RandomNetwork description = random_network(random);
+    const Network net =
+        Network::load(description.builder.file(), "net", description.in_channels, -32768, 32767);
+    const std::vector<Network::Size> sizes =
+        net.value_sizes(40 * description.unit, 3 * description.unit);
+    const Network::Input input{.read = [](int, int, int16_t*) {}};
+    const Network::Output output{.write = [](int, int, const int16_t*) {}};
+    const int unit = RowPipeline::strip_unit(sizes);
+    for (const int strip : {unit, 3 * unit, sizes.back().height}) {
+      RowPipeline pipeline(net, sizes, strip, input, output);
+      pipeline.run();
+      CHECK(pipeline.held_bytes() == RowPipeline::bytes(net, sizes, strip, input, output));
+    }
   }
 }
 
@@ -196,7 +219,7 @@ void refused_inputs() {
   CHECK_FAILS(invalid_argument, "has 3 channels", net.run(Tensor<int16_t>(4, 4, 3)));
   CHECK_FAILS(invalid_argument, "not in 1..2^30", net.run(Tensor<int16_t>(0, 4, 2)));
   CHECK_FAILS(invalid_argument, "2^35", net.working_set_bytes(1 << 20, 1 << 20));
-  CHECK_FAILS(limit_exceeded, "bytes allowed", net.run_tiled(Tensor<int16_t>(4, 4, 2), 10));
+  CHECK_FAILS(limit_exceeded, "bytes allowed", net.run(Tensor<int16_t>(4, 4, 2), 10));
   Simple strided;
   strided.layer.out_channels = 2;
   strided.layer.weight.resize(4);
@@ -239,4 +262,5 @@ int main() {
   damaged_programs();
   random_programs();
   strips_from_callbacks();
+  promised_bytes();
 }

@@ -58,7 +58,7 @@ void compare_network(Random& random) {
     set_thread_count(static_cast<int>(random.between(1, 8)));
     CHECK(net.run(x).data == expected);
     try {
-      CHECK(net.run_tiled(x, random.between(whole / 8, whole)).data == expected);
+      CHECK(net.run(x, random.between(whole / 8, whole)).data == expected);
     } catch (const Error& error) {
       CHECK(error.kind() == ErrorKind::limit_exceeded);
     }

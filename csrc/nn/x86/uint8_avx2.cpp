@@ -63,24 +63,26 @@ void tile(const Uint8Block& block, const int8_t* w, const int32_t* bias, int fir
   }
 #pragma GCC unroll 6
   for (int p = 0; p < P; ++p) {
-    store(acc + int64_t{p} * block.groups * 16, sum[p][0]);
-    store(acc + int64_t{p} * block.groups * 16 + 8, sum[p][1]);
+    store(acc + p * 16, sum[p][0]);
+    store(acc + p * 16 + 8, sum[p][1]);
   }
 }
 
 using Tile = void (*)(const Uint8Block&, const int8_t*, const int32_t*, int, int32_t*);
 
-}  // namespace
-
-void uint8_block_avx2(const Uint8Block& block) {
+void run(const Uint8Block& block) {
   constexpr Tile kTiles[] = {tile<1>, tile<2>, tile<3>, tile<4>, tile<5>, tile<6>};
   const int64_t group_weights = int64_t{block.taps} * ((block.in_channels + 3) / 4) * 64;
   for (int g = 0; g < block.groups; ++g)
     for (int p = 0; p < block.pixels; p += kPixels) {
       const int pixels = block.pixels - p < kPixels ? block.pixels - p : kPixels;
-      kTiles[pixels - 1](block, block.weights + g * group_weights, block.bias + g * 16, p,
-                         block.acc + int64_t{p} * block.groups * 16 + g * 16);
+      kTiles[pixels - 1](block, block.weight + g * group_weights, block.bias + g * 16, p,
+                         block.acc + (static_cast<int64_t>(g) * block.pixels + p) * 16);
     }
 }
+
+}  // namespace
+
+const Uint8Kernel kUint8Avx2{1, run};
 
 }  // namespace samebits

@@ -49,7 +49,7 @@ void tile(const Uint8Block& block, int group, int first) {
   }
   const int rest = block.in_channels % 4, whole = block.in_channels - rest;
   const int64_t pitch = int64_t{block.taps} * ((block.in_channels + 3) / 4) * 64;
-  const int8_t* w = block.weights + group * pitch;
+  const int8_t* w = block.weight + group * pitch;
   for (int t = 0; t < block.taps; ++t) {
     const uint8_t* in[P];
     for (int p = 0; p < P; ++p) in[p] = block.inputs[t * block.pixels + first + p];
@@ -64,7 +64,7 @@ void tile(const Uint8Block& block, int group, int first) {
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g)
       _mm512_storeu_si512(
-          block.acc + (static_cast<int64_t>(first + p) * block.groups + group + g) * 16, sum[p][g]);
+          block.acc + (static_cast<int64_t>(group + g) * block.pixels + first + p) * 16, sum[p][g]);
 }
 
 using Tile = void (*)(const Uint8Block&, int group, int first);
@@ -72,9 +72,7 @@ using Tile = void (*)(const Uint8Block&, int group, int first);
 template <int G>
 constexpr Tile kTiles[] = {tile<1, G>, tile<2, G>, tile<3, G>, tile<4, G>, tile<5, G>, tile<6, G>};
 
-}  // namespace
-
-void uint8_block_avx512(const Uint8Block& block) {
+void run(const Uint8Block& block) {
   constexpr const Tile* kByGroups[kGroups] = {kTiles<1>, kTiles<2>, kTiles<3>, kTiles<4>};
   for (int g = 0; g < block.groups; g += kGroups) {
     const int groups = block.groups - g < kGroups ? block.groups - g : kGroups;
@@ -84,5 +82,9 @@ void uint8_block_avx512(const Uint8Block& block) {
     }
   }
 }
+
+}  // namespace
+
+const Uint8Kernel kUint8Avx512{kGroups, run};
 
 }  // namespace samebits

@@ -155,7 +155,7 @@ SAMEBITS_INLINE void transform_back(const __m256i (&v)[6], __m256i (&y)[4]) {
 // Eight output channels of a tile.
 template <int kTile>
 SAMEBITS_INLINE void transform_back_tile(const int32_t* products, int64_t pitch, __m256i bias,
-                                         int32_t* acc, int64_t row, int64_t stride) {
+                                         int32_t* acc, int64_t row) {
   constexpr WinogradMatrices m = winograd_matrices(kTile);
   constexpr int kSize = kTile + 2;
   __m256i half[kSize][kTile];  // [column][row]
@@ -174,7 +174,7 @@ SAMEBITS_INLINE void transform_back_tile(const int32_t* products, int64_t pitch,
       if (m.inverse != 1)
         y[j] = _mm256_mullo_epi32(y[j], _mm256_set1_epi32(static_cast<int>(m.inverse)));
       y[j] = _mm256_srai_epi32(y[j], m.shift[i] + m.shift[j]);
-      store(acc + i * row + j * stride, _mm256_add_epi32(y[j], bias));
+      store(acc + i * row + j * kWinogradGroup, _mm256_add_epi32(y[j], bias));
     }
   }
 }
@@ -182,13 +182,12 @@ SAMEBITS_INLINE void transform_back_tile(const int32_t* products, int64_t pitch,
 template <int kTile>
 void transform_outputs(const WinogradOutputs& job) {
   const __m256i bias0 = load(job.bias), bias1 = load(job.bias + 8);
-  const int64_t row = int64_t{job.tiles} * kTile * job.acc_stride;
+  const int64_t row = int64_t{job.tiles} * kTile * kWinogradGroup;
   for (int t = 0; t < job.tiles; ++t) {
     const int32_t* products = job.products + int64_t{t} * kWinogradGroup;
-    int32_t* acc = job.acc + int64_t{t} * kTile * job.acc_stride;
-    transform_back_tile<kTile>(products, job.products_pitch, bias0, acc, row, job.acc_stride);
-    transform_back_tile<kTile>(products + 8, job.products_pitch, bias1, acc + 8, row,
-                               job.acc_stride);
+    int32_t* acc = job.acc + int64_t{t} * kTile * kWinogradGroup;
+    transform_back_tile<kTile>(products, job.products_pitch, bias0, acc, row);
+    transform_back_tile<kTile>(products + 8, job.products_pitch, bias1, acc + 8, row);
   }
 }
 
