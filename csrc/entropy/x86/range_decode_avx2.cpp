@@ -23,38 +23,52 @@ struct State {
   __m256i range, code;
 };
 
-// Where the symbols of a group may be found: indices of buckets, and the estimates of t. It is made
-// long before it is used, with the work of other groups in between; through memory, because scalar
-// loads take their addresses from there at less cost than from the lanes of a vector.
+// Where the symbols of a group may be found.
 struct Guess {
-  alignas(32) uint32_t index[kGroupLanes];
-  alignas(32) int32_t t[kGroupLanes];
+  __m256i index;  // of buckets
+  __m256i t;      // an estimate
 };
 
-inline void guess(State lane, const uint8_t* rows, Guess* result) {
+// Two ways to divide: the first is less work, the second has its result sooner.
+enum class Quotient { divided, by_reciprocal };
+
+template <Quotient kQuotient>
+inline Guess guess(State lane, const uint8_t* rows) {
   // Half of each, for AVX2 converts signed integers only.
-  const __m256 quotient = _mm256_div_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(lane.code, 1)),
-                                        _mm256_cvtepi32_ps(_mm256_srli_epi32(lane.range, 1)));
-  const __m256i t = _mm256_cvttps_epi32(_mm256_mul_ps(quotient, _mm256_set1_ps(65536.0f)));
+  const __m256 code = _mm256_cvtepi32_ps(_mm256_srli_epi32(lane.code, 1));
+  const __m256 range = _mm256_cvtepi32_ps(_mm256_srli_epi32(lane.range, 1));
+  __m256 quotient;
+  if constexpr (kQuotient == Quotient::divided) {
+    quotient = _mm256_mul_ps(_mm256_div_ps(code, range), _mm256_set1_ps(65536.0f));
+  } else {
+    const __m256 rough = _mm256_rcp_ps(range);
+    const __m256 correction = _mm256_fnmadd_ps(range, rough, _mm256_set1_ps(2.0f));
+    const __m256 scaled_code = _mm256_mul_ps(code, _mm256_set1_ps(65536.0f));
+    quotient = _mm256_mul_ps(_mm256_mul_ps(scaled_code, rough), correction);
+  }
+  const __m256i t = _mm256_cvttps_epi32(quotient);
   const __m256i row = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows)));
-  store(result->t, t);
-  store(result->index,
-        _mm256_add_epi32(_mm256_srli_epi32(t, 8),
-                         _mm256_madd_epi16(row, _mm256_set1_epi32(kPairBucketsPerRow))));
+  const __m256i row_begin = _mm256_madd_epi16(row, _mm256_set1_epi32(kPairBucketsPerRow));
+  return {_mm256_add_epi32(_mm256_srli_epi32(t, 8), row_begin), t};
 }
 
-inline __m128 two_buckets(const PairBucket* buckets, const uint32_t* index) {
-  const __m128i one = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(buckets + index[0]));
-  return _mm_loadh_pi(_mm_castsi128_ps(one), reinterpret_cast<const __m64*>(buckets + index[1]));
+inline __m128 two_buckets(const PairBucket* buckets, uint64_t indices) {
+  const __m128i one =
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(buckets + static_cast<uint32_t>(indices)));
+  return _mm_loadh_pi(_mm_castsi128_ps(one),
+                      reinterpret_cast<const __m64*>(buckets + (indices >> 32)));
 }
 
 // Hardware gathers are slower where this was tried.
-inline void load_buckets(const PairBucket* buckets, const uint32_t* index, __m256i* middle_start,
+inline void load_buckets(const PairBucket* buckets, __m256i index, __m256i* middle_start,
                          __m256i* end_symbol) {
-  const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(two_buckets(buckets, index)),
-                                        two_buckets(buckets, index + 4), 1);
-  const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(two_buckets(buckets, index + 2)),
-                                        two_buckets(buckets, index + 6), 1);
+  const __m128i low = _mm256_castsi256_si128(index), high = _mm256_extracti128_si256(index, 1);
+  const __m128 b01 = two_buckets(buckets, static_cast<uint64_t>(_mm_cvtsi128_si64(low)));
+  const __m128 b23 = two_buckets(buckets, static_cast<uint64_t>(_mm_extract_epi64(low, 1)));
+  const __m128 b45 = two_buckets(buckets, static_cast<uint64_t>(_mm_cvtsi128_si64(high)));
+  const __m128 b67 = two_buckets(buckets, static_cast<uint64_t>(_mm_extract_epi64(high, 1)));
+  const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(b01), b45, 1);
+  const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(b23), b67, 1);
   *middle_start = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
   *end_symbol = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD));
 }
@@ -72,8 +86,7 @@ inline unsigned take_entries(const PairBucket* buckets, const Guess& guess, Stat
   load_buckets(buckets, guess.index, &middle_start, &end_symbol);
 
   // {end, start} of the entry guessed.
-  const __m256i is_first =
-      _mm256_cmpgt_epi32(_mm256_and_si256(middle_start, low_half), load(guess.t));
+  const __m256i is_first = _mm256_cmpgt_epi32(_mm256_and_si256(middle_start, low_half), guess.t);
   const __m256i second = _mm256_blend_epi16(_mm256_slli_epi32(middle_start, 16), end_symbol, 0x55);
   const __m256i entry = _mm256_blendv_epi8(second, middle_start, is_first);
   const __m256i symbol = _mm256_add_epi32(_mm256_srai_epi32(end_symbol, 16),
@@ -120,8 +133,7 @@ __attribute__((noinline)) void finish_step(DecodeJob& job, int first_group, int 
   for (int i = kGroupLanes * first_group; i < kGroupLanes * groups; i += kGroupLanes) {
     const State lane{load(job.range + i), load(job.code + i)};
     State after;
-    Guess guessed;
-    guess(lane, job.rows + i, &guessed);
+    const Guess guessed = guess<Quotient::divided>(lane, job.rows + i);
     const unsigned wrong = take_entries(job.buckets, guessed, lane, &after, job.symbols + i);
     if (wrong != 0) {
       DecodeGroup group;
@@ -165,34 +177,33 @@ int decode_steps_of_32(DecodeJob& job) {
   const uint8_t* word = job.word;
   int32_t* symbols = job.symbols;
   size_t steps = job.steps;
-  Guess guess_a, guess_b, guess_c, guess_d;
   int wrong = -1;
-  if (may_step(job, word, steps, 32)) {
-    guess(a, rows, &guess_a);
-    guess(b, rows + 8, &guess_b);
-  }
+  if (!may_step(job, word, steps, 32)) return wrong;
+  // Half a step before it is used, each guess has the other groups' work to hide its latency.
+  constexpr auto kWay = Quotient::divided;
+  Guess guess_a = guess<kWay>(a, rows), guess_b = guess<kWay>(b, rows + 8);
   while (may_step(job, word, steps, 32)) {
     const uint8_t* const next_rows = steps > 1 ? rows + 32 : rows;
     if (!decode_group(buckets, guess_a, &a, symbols, &word)) {
       wrong = 0;
       break;
     }
-    guess(c, rows + 16, &guess_c);
+    const Guess guess_c = guess<kWay>(c, rows + 16);
     if (!decode_group(buckets, guess_b, &b, symbols + 8, &word)) {
       wrong = 1;
       break;
     }
-    guess(d, rows + 24, &guess_d);
+    const Guess guess_d = guess<kWay>(d, rows + 24);
     if (!decode_group(buckets, guess_c, &c, symbols + 16, &word)) {
       wrong = 2;
       break;
     }
-    guess(a, next_rows, &guess_a);
+    guess_a = guess<kWay>(a, next_rows);
     if (!decode_group(buckets, guess_d, &d, symbols + 24, &word)) {
       wrong = 3;
       break;
     }
-    guess(b, next_rows + 8, &guess_b);
+    guess_b = guess<kWay>(b, next_rows + 8);
     rows += 32;
     symbols += 32;
     --steps;
@@ -218,11 +229,11 @@ int decode_steps(DecodeJob& job) {
   const uint8_t* word = job.word;
   int32_t* symbols = job.symbols;
   size_t steps = job.steps;
-  Guess guess_a, guess_b;
   int wrong = -1;
   while (may_step(job, word, steps, kLanes)) {
-    guess(a, rows, &guess_a);
-    if (kGroups > 1) guess(b, rows + 8, &guess_b);
+    constexpr auto kWay = Quotient::by_reciprocal;
+    const Guess guess_a = guess<kWay>(a, rows);
+    const Guess guess_b = kGroups > 1 ? guess<kWay>(b, rows + 8) : guess_a;
     if (!decode_group(buckets, guess_a, &a, symbols, &word)) {
       wrong = 0;
       break;
