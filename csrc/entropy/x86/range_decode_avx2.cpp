@@ -5,19 +5,13 @@
 #include <immintrin.h>
 
 #include "entropy/range_kernels.h"
+#include "entropy/x86/table_lookups.h"
 #include "entropy/x86/word_shuffles.h"
 
 namespace samebits {
 namespace {
 
 constexpr WordSpread kSpread;
-
-inline __m256i load(const void* p) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-inline void store(void* p, __m256i v) {
-  _mm256_storeu_si256(static_cast<__m256i*>(p), v);
-}
 
 struct State {
   __m256i range, code;
@@ -52,23 +46,10 @@ inline Guess guess(State lane, const uint8_t* rows) {
   return {_mm256_add_epi32(_mm256_srli_epi32(t, 8), row_begin), t};
 }
 
-inline __m128 two_buckets(const PairBucket* buckets, uint64_t indices) {
-  const __m128i one =
-      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(buckets + static_cast<uint32_t>(indices)));
-  return _mm_loadh_pi(_mm_castsi128_ps(one),
-                      reinterpret_cast<const __m64*>(buckets + (indices >> 32)));
-}
-
-// Hardware gathers are slower where this was tried.
 inline void load_buckets(const PairBucket* buckets, __m256i index, __m256i* middle_start,
                          __m256i* end_symbol) {
-  const __m128i low = _mm256_castsi256_si128(index), high = _mm256_extracti128_si256(index, 1);
-  const __m128 b01 = two_buckets(buckets, static_cast<uint64_t>(_mm_cvtsi128_si64(low)));
-  const __m128 b23 = two_buckets(buckets, static_cast<uint64_t>(_mm_extract_epi64(low, 1)));
-  const __m128 b45 = two_buckets(buckets, static_cast<uint64_t>(_mm_cvtsi128_si64(high)));
-  const __m128 b67 = two_buckets(buckets, static_cast<uint64_t>(_mm_extract_epi64(high, 1)));
-  const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(b01), b45, 1);
-  const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(b23), b67, 1);
+  __m256 a, b;
+  load_bucket_pairs(buckets, index, &a, &b);
   *middle_start = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
   *end_symbol = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD));
 }
@@ -125,32 +106,6 @@ inline bool decode_group(const PairBucket* buckets, const Guess& guess, State* l
   if (__builtin_expect(take_entries(buckets, guess, *lane, &after, symbols) != 0, 0)) return false;
   *lane = refill(after, word);
   return true;
-}
-
-// The rest of a step from the group on whose guess was wrong. The lanes are in memory here, and no
-// function is called while they are in registers.
-__attribute__((noinline)) void finish_step(DecodeJob& job, int first_group, int groups) {
-  for (int i = kGroupLanes * first_group; i < kGroupLanes * groups; i += kGroupLanes) {
-    const State lane{load(job.range + i), load(job.code + i)};
-    State after;
-    const Guess guessed = guess<Quotient::divided>(lane, job.rows + i);
-    const unsigned wrong = take_entries(job.buckets, guessed, lane, &after, job.symbols + i);
-    if (wrong != 0) {
-      DecodeGroup group;
-      store(group.range, lane.range);
-      store(group.code, lane.code);
-      store(group.new_range, after.range);
-      store(group.new_code, after.code);
-      job.search(job.decoder, group, wrong, job.rows + i, job.symbols + i);
-      after = {load(group.new_range), load(group.new_code)};
-    }
-    after = refill(after, &job.word);
-    store(job.range + i, after.range);
-    store(job.code + i, after.code);
-  }
-  job.rows += kGroupLanes * groups;
-  job.symbols += kGroupLanes * groups;
-  --job.steps;
 }
 
 inline State load_group(const DecodeJob& job, int group) {
@@ -257,13 +212,39 @@ int decode_steps(DecodeJob& job) {
 
 }  // namespace
 
+// The rest of a step from the group on whose guess was wrong. The lanes are in memory here, and no
+// function is called while they are in registers.
+void finish_decode_step_avx2(DecodeJob& job, int first_group, int groups) {
+  for (int i = kGroupLanes * first_group; i < kGroupLanes * groups; i += kGroupLanes) {
+    const State lane{load(job.range + i), load(job.code + i)};
+    State after;
+    const Guess guessed = guess<Quotient::divided>(lane, job.rows + i);
+    const unsigned wrong = take_entries(job.buckets, guessed, lane, &after, job.symbols + i);
+    if (wrong != 0) {
+      DecodeGroup group;
+      store(group.range, lane.range);
+      store(group.code, lane.code);
+      store(group.new_range, after.range);
+      store(group.new_code, after.code);
+      job.search(job.decoder, group, wrong, job.rows + i, job.symbols + i);
+      after = {load(group.new_range), load(group.new_code)};
+    }
+    after = refill(after, &job.word);
+    store(job.range + i, after.range);
+    store(job.code + i, after.code);
+  }
+  job.rows += kGroupLanes * groups;
+  job.symbols += kGroupLanes * groups;
+  --job.steps;
+}
+
 void decode_steps_avx2(DecodeJob& job, int lanes) {
   for (;;) {
     const int wrong = lanes == 32   ? decode_steps_of_32(job)
                       : lanes == 16 ? decode_steps<2>(job)
                                     : decode_steps<1>(job);
     if (wrong < 0) return;
-    finish_step(job, wrong, lanes / kGroupLanes);
+    finish_decode_step_avx2(job, wrong, lanes / kGroupLanes);
   }
 }
 

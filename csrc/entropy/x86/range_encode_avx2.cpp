@@ -2,19 +2,13 @@
 #include <immintrin.h>
 
 #include "entropy/range_kernels.h"
+#include "entropy/x86/table_lookups.h"
 #include "entropy/x86/word_shuffles.h"
 
 namespace samebits {
 namespace {
 
 constexpr WordPacking kPacking;
-
-inline __m256i load(const void* p) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-inline void store(void* p, __m256i v) {
-  _mm256_storeu_si256(static_cast<__m256i*>(p), v);
-}
 
 struct State {
   __m256i low, range, pending;
@@ -36,24 +30,12 @@ inline __m256i scaled(__m256i range, __m256i range_high, __m256i bound) {
   return _mm256_add_epi32(_mm256_mullo_epi32(range_high, bound), _mm256_mulhi_epu16(range, bound));
 }
 
-inline __m128i four_entries(const uint32_t* entries, __m128i index) {
-  const uint64_t i01 = static_cast<uint64_t>(_mm_cvtsi128_si64(index));
-  const uint64_t i23 = static_cast<uint64_t>(_mm_extract_epi64(index, 1));
-  __m128i v = _mm_cvtsi32_si128(static_cast<int>(entries[static_cast<uint32_t>(i01)]));
-  v = _mm_insert_epi32(v, static_cast<int>(entries[i01 >> 32]), 1);
-  v = _mm_insert_epi32(v, static_cast<int>(entries[static_cast<uint32_t>(i23)]), 2);
-  return _mm_insert_epi32(v, static_cast<int>(entries[i23 >> 32]), 3);
-}
-
-// Hardware gathers are slower where this was tried.
 inline __m256i load_entries(const Lookup& lookup, const uint8_t* rows, const int32_t* symbols) {
   const __m256i row = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows)));
   const __m256i column =
       _mm256_min_epu32(_mm256_sub_epi32(load(symbols), lookup.first), lookup.width);
   const __m256i index = _mm256_add_epi32(column, _mm256_madd_epi16(row, lookup.stride));
-  const __m128i low = four_entries(lookup.entries, _mm256_castsi256_si128(index));
-  const __m128i high = four_entries(lookup.entries, _mm256_extracti128_si256(index, 1));
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  return eight_entries(lookup.entries, index);
 }
 
 // Narrows the intervals, and gives the mask of the lanes that cannot go on like this: no entry was
@@ -124,34 +106,6 @@ inline Lookup lookup_of(const EncodeWindow& window) {
           _mm256_set1_epi32(static_cast<int>(window.stride))};
 }
 
-// The rest of a step from the group on that has something rare. The lanes are in memory here, and
-// no function is called while they are in registers.
-__attribute__((noinline)) void finish_step(EncodeJob& job, int first_group, int groups) {
-  const Lookup lookup = lookup_of(*job.window);
-  Output out{job.word, job.word_lane};
-  for (int group = first_group; group < groups; ++group) {
-    const int i = kGroupLanes * group;
-    const State lane = load_group(job, group);
-    State after;
-    const unsigned rare = narrow(lane, load_entries(lookup, job.rows + i, job.symbols + i), &after);
-    if (rare != 0) {
-      EncodeGroup memory;
-      store(memory.range, lane.range);
-      store(memory.low, after.low);
-      store(memory.new_range, after.range);
-      store(memory.pending, after.pending);
-      job.complete(job.encoder, memory, rare, job.rows + i, job.symbols + i, i, out.word);
-      after = {load(memory.low), load(memory.new_range), load(memory.pending)};
-    }
-    store_group(job, group, renormalize(after, i, &out));
-  }
-  job.word = out.word;
-  job.word_lane = out.lane;
-  job.rows += kGroupLanes * groups;
-  job.symbols += kGroupLanes * groups;
-  --job.steps;
-}
-
 // Encodes steps until all are done, or until a group that it gives has something rare. Lanes are in
 // named variables; in an array they would live in memory.
 template <int kGroups>
@@ -199,13 +153,41 @@ int encode_steps(EncodeJob& job) {
 
 }  // namespace
 
+// The rest of a step from the group on that has something rare. The lanes are in memory here, and
+// no function is called while they are in registers.
+void finish_encode_step_avx2(EncodeJob& job, int first_group, int groups) {
+  const Lookup lookup = lookup_of(*job.window);
+  Output out{job.word, job.word_lane};
+  for (int group = first_group; group < groups; ++group) {
+    const int i = kGroupLanes * group;
+    const State lane = load_group(job, group);
+    State after;
+    const unsigned rare = narrow(lane, load_entries(lookup, job.rows + i, job.symbols + i), &after);
+    if (rare != 0) {
+      EncodeGroup memory;
+      store(memory.range, lane.range);
+      store(memory.low, after.low);
+      store(memory.new_range, after.range);
+      store(memory.pending, after.pending);
+      job.complete(job.encoder, memory, rare, job.rows + i, job.symbols + i, i, out.word);
+      after = {load(memory.low), load(memory.new_range), load(memory.pending)};
+    }
+    store_group(job, group, renormalize(after, i, &out));
+  }
+  job.word = out.word;
+  job.word_lane = out.lane;
+  job.rows += kGroupLanes * groups;
+  job.symbols += kGroupLanes * groups;
+  --job.steps;
+}
+
 void encode_steps_avx2(EncodeJob& job, int lanes) {
   for (;;) {
     const int rare = lanes == 32   ? encode_steps<4>(job)
                      : lanes == 16 ? encode_steps<2>(job)
                                    : encode_steps<1>(job);
     if (rare < 0) return;
-    finish_step(job, rare, lanes / kGroupLanes);
+    finish_encode_step_avx2(job, rare, lanes / kGroupLanes);
   }
 }
 
