@@ -65,7 +65,10 @@ void run_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end,
       return run_depthwise_block(kernels, layer, blocks, first, pixels, block_out);
     const int16_t* inputs[kMaxTaps * kBlockPixels];
     blocks.gather(first, pixels, inputs);
-    run_dense_block(kernels, layer, {inputs, blocks.taps(), pixels, layer.in_channels}, block_out);
+    const bool more =
+        layer.kernel == 1 && layer.stride == 1 && first + 2 * pixels <= blocks.pixels();
+    run_dense_block(kernels, layer, {inputs, blocks.taps(), pixels, layer.in_channels},
+                    more ? inputs[0] + int64_t{pixels} * layer.in_channels : nullptr, block_out);
   });
 }
 
@@ -187,7 +190,7 @@ void depthwise_pointwise_rows(const ConvLayer& depthwise, const ConvLayer& point
                         {nullptr, between.data(), nullptr, 0, 0});
     const int16_t* inputs[kBlockPixels];
     for (int p = 0; p < pixels; ++p) inputs[p] = between.data() + int64_t{p} * channels;
-    run_dense_block(kernels, pointwise, {inputs, 1, pixels, channels},
+    run_dense_block(kernels, pointwise, {inputs, 1, pixels, channels}, nullptr,
                     offset_output(all, first * pointwise.out_channels));
   });
 }
