@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -41,10 +43,20 @@ void require_dimensions(const py::array& array, int dimensions, const char* name
                                           " dimensions, needs " + std::to_string(dimensions));
 }
 
-int max_abs(const int16_t* values, int64_t count) {
-  int most = 0;
-  for (int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(int{values[i]}));
-  return most;
+// Smallest and largest of the values, of which there is at least one.
+template <class T>
+std::pair<int, int> range_of(const Array<T>& values) {
+  const auto [lo, hi] = std::minmax_element(values.data(), values.data() + values.size());
+  return {*lo, *hi};
+}
+
+ConvAlgorithm parse_algorithm(const std::string& name) {
+  if (name == "auto") return ConvAlgorithm::automatic;
+  if (name == "direct") return ConvAlgorithm::direct;
+  if (name == "winograd2") return ConvAlgorithm::winograd2;
+  if (name == "winograd4") return ConvAlgorithm::winograd4;
+  fail(ErrorKind::invalid_argument,
+       "algorithm is '" + name + "'; it must be auto, direct, winograd2 or winograd4");
 }
 
 struct Requantization {
@@ -52,21 +64,26 @@ struct Requantization {
   int leaky, lo, hi;
 };
 
-// A batch [N][H][W][C], one picture after another: `finish(picture, accumulators, pixels)`.
+// Packing the weights of a Winograd algorithm takes as long as it saves in so many pixels.
+constexpr int64_t kPixelsWorthPacking = 2048;
+
+// A batch [N][H][W][C], one picture after another.
+template <class T>
 struct ConvCall {
-  const int16_t* x;
+  const T* x;
   int batch, height, width;
   GeneralConv conv;
   int out_height, out_width, out_channels;
 
   int64_t out_pixels() const { return int64_t{out_height} * out_width; }
-  const int16_t* picture(int n, int in_channels) const {
+  const T* picture(int n, int in_channels) const {
     return x + int64_t{n} * height * width * in_channels;
   }
 };
 
-ConvCall make_call(const Array<int16_t>& x, const Array<int16_t>& weight,
-                   const Array<int32_t>& bias, int stride, int padding, int groups) {
+template <class T>
+ConvCall<T> make_call(const Array<T>& x, const Array<int16_t>& weight, const Array<int32_t>& bias,
+                      int stride, int padding, int groups, const std::string& algorithm) {
   require_dimensions(x, 4, "x");
   require_dimensions(weight, 4, "weight");
   require_dimensions(bias, 1, "bias");
@@ -84,19 +101,28 @@ ConvCall make_call(const Array<int16_t>& x, const Array<int16_t>& weight,
                                           " channels in each of " + std::to_string(groups) +
                                           " groups, but x has " + std::to_string(x.shape(3)));
   const int height = to_int(x.shape(1)), width = to_int(x.shape(2));
-  GeneralConv conv(shape, copy(weight), copy(bias), max_abs(x.data(), x.size()));
+  const auto [lo, hi] = range_of(x);
+  ConvAlgorithm chosen = parse_algorithm(algorithm);
+  if (chosen == ConvAlgorithm::automatic &&
+      int64_t{x.shape(0)} * height * width < kPixelsWorthPacking)
+    chosen = ConvAlgorithm::direct;
+  const InputType type = std::is_same_v<T, uint8_t> ? InputType::uint8 : InputType::int16;
+  GeneralConv conv(shape, copy(weight), copy(bias), {type, lo, hi}, chosen);
   const int out_height = conv.out_height(height), out_width = conv.out_width(width);
   return {x.data(),        to_int(x.shape(0)), height,    width,
           std::move(conv), out_height,         out_width, shape.out_channels};
 }
 
-std::vector<py::ssize_t> out_shape(const ConvCall& call) {
+template <class T>
+std::vector<py::ssize_t> out_shape(const ConvCall<T>& call) {
   return {call.batch, call.out_height, call.out_width, call.out_channels};
 }
 
-Array<int32_t> py_conv2d(const Array<int16_t>& x, const Array<int16_t>& weight,
-                         const Array<int32_t>& bias, int stride, int padding, int groups) {
-  const ConvCall call = make_call(x, weight, bias, stride, padding, groups);
+template <class T>
+Array<int32_t> py_conv2d(const Array<T>& x, const Array<int16_t>& weight,
+                         const Array<int32_t>& bias, int stride, int padding, int groups,
+                         const std::string& algorithm) {
+  const ConvCall<T> call = make_call(x, weight, bias, stride, padding, groups, algorithm);
   const int in_channels = to_int(x.shape(3));
   Array<int32_t> out(out_shape(call));
   int32_t* to = out.mutable_data();
@@ -124,11 +150,13 @@ Requantization make_requantization(const Array<int32_t>& multiplier, const Array
   return r;
 }
 
-Array<int16_t> py_conv2d_requantized(const Array<int16_t>& x, const Array<int16_t>& weight,
+template <class T>
+Array<int16_t> py_conv2d_requantized(const Array<T>& x, const Array<int16_t>& weight,
                                      const Array<int32_t>& bias, const Array<int32_t>& multiplier,
                                      const Array<int32_t>& shift, int leaky, int lo, int hi,
-                                     int stride, int padding, int groups) {
-  const ConvCall call = make_call(x, weight, bias, stride, padding, groups);
+                                     int stride, int padding, int groups,
+                                     const std::string& algorithm) {
+  const ConvCall<T> call = make_call(x, weight, bias, stride, padding, groups, algorithm);
   const int channels = call.out_channels;
   const Requantization r = make_requantization(multiplier, shift, leaky, lo, hi, channels);
   const int in_channels = to_int(x.shape(3));
@@ -188,6 +216,18 @@ Array<int32_t> tensor_of(const WeightsFile& file, const std::string& name) {
   return array;
 }
 
+template <class T>
+void bind_convolutions(py::module_& m) {
+  m.def("conv2d", &py_conv2d<T>, py::arg("x").noconvert(), py::arg("weight").noconvert(),
+        py::arg("bias").noconvert(), py::kw_only(), py::arg("stride"), py::arg("padding"),
+        py::arg("groups"), py::arg("algorithm"));
+  m.def("conv2d_requantized", &py_conv2d_requantized<T>, py::arg("x").noconvert(),
+        py::arg("weight").noconvert(), py::arg("bias").noconvert(), py::kw_only(),
+        py::arg("multiplier").noconvert(), py::arg("shift").noconvert(), py::arg("leaky"),
+        py::arg("lo"), py::arg("hi"), py::arg("stride"), py::arg("padding"), py::arg("groups"),
+        py::arg("algorithm"));
+}
+
 void bind_networks(py::module_& m) {
   py::class_<WeightsFile>(m, "WeightsFile")
       .def(py::init(&parse_weights), py::arg("bytes"))
@@ -221,13 +261,8 @@ void bind_nn(py::module_& m) {
   m.def("thread_count", &thread_count);
   m.def("keep_to_this_thread", &keep_to_this_thread);
   m.def("set_thread_count", &set_thread_count, py::arg("n"));
-  m.def("conv2d", &py_conv2d, py::arg("x").noconvert(), py::arg("weight").noconvert(),
-        py::arg("bias").noconvert(), py::kw_only(), py::arg("stride"), py::arg("padding"),
-        py::arg("groups"));
-  m.def("conv2d_requantized", &py_conv2d_requantized, py::arg("x").noconvert(),
-        py::arg("weight").noconvert(), py::arg("bias").noconvert(), py::kw_only(),
-        py::arg("multiplier").noconvert(), py::arg("shift").noconvert(), py::arg("leaky"),
-        py::arg("lo"), py::arg("hi"), py::arg("stride"), py::arg("padding"), py::arg("groups"));
+  bind_convolutions<int16_t>(m);
+  bind_convolutions<uint8_t>(m);
   bind_networks(m);
 }
 

@@ -19,9 +19,12 @@ class StepDecoder : public StepCoder {
  public:
   explicit StepDecoder(RangeDecoder& decoder) : decoder_(decoder) {}
 
-  void code(const Step&, const StepParameters& parameters, std::span<int32_t> symbols) override {
-    decoder_.decode(parameters.row, symbols);
-    for (int32_t symbol : symbols) {
+  void code(const Step&, const StepParameters& parameters, int64_t begin, int64_t end,
+            std::span<int32_t> symbols) override {
+    const std::span<const uint8_t> rows = parameters.row;
+    const std::span<int32_t> stretch = symbols.subspan(begin, end - begin);
+    decoder_.decode(rows.subspan(begin, end - begin), stretch);
+    for (int32_t symbol : stretch) {
       if (symbol >= -kMaxSymbol && symbol <= kMaxSymbol) continue;
       fail(ErrorKind::corrupt_stream, "a latent symbol is " + std::to_string(symbol) +
                                           ", no encoder writes more than 1048576; damaged stream?");

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "nn/requantize.h"
+#include "nn/winograd.h"
 
 namespace samebits {
 namespace {
@@ -54,6 +55,7 @@ void ConvLayer::prepare() {
 #ifdef SAMEBITS_HAVE_AVX2
   packed = pack_weights(*this);
 #endif
+  winograd = plan_winograd(*this);
   prepared = true;
 }
 
@@ -79,6 +81,7 @@ ConvLayer slice_outputs(const ConvLayer& layer, int begin, int end) {
   part.hi = layer.hi;
   part.in_lo = layer.in_lo;
   part.in_hi = layer.in_hi;
+  part.algorithm = layer.algorithm;
   part.prepare();
   return part;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nn/pack_weights.h"
+#include "nn/winograd_weights.h"
 
 namespace samebits {
 
@@ -26,12 +27,14 @@ struct ConvLayer {
   // A promise: every input is within. It only chooses between algorithms that are exact for it.
   int in_lo = -32768;
   int in_hi = 32767;
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 
-  // Checks the fields above (Error(invalid_argument)) and makes `packed`. Call it
-  // after the last change and before any convolution.
+  // Checks the fields above (Error(invalid_argument)) and makes `packed` and
+  // `winograd`. Call it after the last change and before any convolution.
   void prepare();
 
   PackedConv packed;
+  WinogradWeights winograd;
   bool prepared = false;
 };
 

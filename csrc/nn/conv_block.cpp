@@ -19,20 +19,6 @@ void copy_sums(const int32_t* acc, int pixels, int channels, int32_t* out, int64
       std::copy_n(acc + kQuarterOrder[c / 4], std::min(4, channels - c), out + c);
 }
 
-// What becomes of the sums of group g for `pixels` pixels from the block's pixel `first` on.
-void finish_group(const ConvKernels& kernels, const ConvLayer& layer, int g, const int32_t* acc,
-                  int first, int pixels, const BlockOutput& out) {
-  const int channel = g * kOutputGroup;
-  const int channels = std::min(kOutputGroup, layer.out_channels - channel);
-  const int64_t stride = layer.out_channels;
-  const int64_t offset = first * stride + channel;
-  if (out.sums != nullptr) return copy_sums(acc, pixels, channels, out.sums + offset, stride);
-  const ActivationRange range{layer.leaky, layer.lo, layer.hi};
-  kernels.requantize({acc, pixels, channels, &layer.packed.scale[g], range,
-                      out.add == nullptr ? nullptr : out.add + offset, out.add_lo, out.add_hi,
-                      out.activations + offset, stride});
-}
-
 // Sums in natural order.
 void finish_scalar(const ConvLayer& layer, const int32_t* acc, int pixels, const BlockOutput& out) {
   const int channels = layer.out_channels;
@@ -77,7 +63,7 @@ void slide(const ConvKernels& kernels, const ConvLayer& layer, const ConvBlocks&
       rows.channels = std::min(kOutputGroup, layer.out_channels - channel);
       kernels.depthwise_rows(rows, layer.packed.weight.data() + g * layer.packed.group_weights,
                              layer.packed.bias.data() + channel, acc);
-      finish_group(kernels, layer, g, acc, done, rows.pixels, out);
+      finish_group(&kernels, layer, g, acc, done, rows.pixels, out);
       for (int r = 0; r < 3; ++r)
         if (rows.step[r] != 0) rows.row[r] += kOutputGroup;
     }
@@ -86,6 +72,19 @@ void slide(const ConvKernels& kernels, const ConvLayer& layer, const ConvBlocks&
 }
 
 }  // namespace
+
+void finish_group(const ConvKernels* kernels, const ConvLayer& layer, int g, const int32_t* acc,
+                  int64_t first, int pixels, const BlockOutput& out) {
+  const int channel = g * kOutputGroup;
+  const int channels = std::min(kOutputGroup, layer.out_channels - channel);
+  const int64_t stride = layer.out_channels;
+  const int64_t offset = first * stride + channel;
+  if (out.sums != nullptr) return copy_sums(acc, pixels, channels, out.sums + offset, stride);
+  const ActivationRange range{layer.leaky, layer.lo, layer.hi};
+  kernels->requantize({acc, pixels, channels, &layer.packed.scale[g], range,
+                       out.add == nullptr ? nullptr : out.add + offset, out.add_lo, out.add_hi,
+                       out.activations + offset, stride});
+}
 
 void run_dense_block(const ConvKernels* kernels, const ConvLayer& layer, const ConvBlock& block,
                      const BlockOutput& out) {
@@ -97,7 +96,7 @@ void run_dense_block(const ConvKernels* kernels, const ConvLayer& layer, const C
     kernels->dense(block, layer.packed.weight.data() + g * layer.packed.group_weights,
                    layer.packed.bias.data() + g * kOutputGroup, count, acc);
     for (int i = 0; i < count; ++i)
-      finish_group(*kernels, layer, g + i, acc + i * block.pixels * kOutputGroup, 0, block.pixels,
+      finish_group(kernels, layer, g + i, acc + i * block.pixels * kOutputGroup, 0, block.pixels,
                    out);
   }
 }
@@ -117,7 +116,7 @@ void run_depthwise_block(const ConvKernels* kernels, const ConvLayer& layer,
     kernels->depthwise(block, channel, std::min(kOutputGroup, layer.out_channels - channel),
                        layer.packed.weight.data() + g * layer.packed.group_weights,
                        layer.packed.bias.data() + channel, acc);
-    finish_group(*kernels, layer, g, acc, 0, pixels, out);
+    finish_group(kernels, layer, g, acc, 0, pixels, out);
   }
 }
 

@@ -16,6 +16,11 @@ struct BlockOutput {
   int add_lo, add_hi;
 };
 
+// What becomes of the sums of group g, [pixels][16] in group order: they go to `pixels` pixels of
+// `out` from pixel `first` on. `kernels` may be null if sums are all that is wanted.
+void finish_group(const ConvKernels* kernels, const ConvLayer& layer, int g, const int32_t* acc,
+                  int64_t first, int pixels, const BlockOutput& out);
+
 // `kernels` is null for scalar. The layer is prepared.
 void run_dense_block(const ConvKernels* kernels, const ConvLayer& layer, const ConvBlock& block,
                      const BlockOutput& out);

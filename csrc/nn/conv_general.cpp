@@ -59,7 +59,8 @@ bool fits_layer(const ConvShape& s) {
 }  // namespace
 
 GeneralConv::GeneralConv(const ConvShape& shape, std::vector<int16_t> weight,
-                         std::vector<int32_t> bias, int max_abs_input)
+                         std::vector<int32_t> bias, const ConvInputs& inputs,
+                         ConvAlgorithm algorithm)
     : shape_(shape), weight_(std::move(weight)), bias_(std::move(bias)) {
   check_shape(shape_);
   const int64_t wanted = int64_t{shape_.out_channels} * shape_.kernel_height * shape_.kernel_width *
@@ -70,17 +71,29 @@ GeneralConv::GeneralConv(const ConvShape& shape, std::vector<int16_t> weight,
   if (!bias_.empty() && static_cast<int>(bias_.size()) != shape_.out_channels)
     refuse("bias has " + std::to_string(bias_.size()) + " entries, needs " +
            std::to_string(shape_.out_channels));
-  check_sums(max_abs_input);
-  on_layer_ = fits_layer(shape_);
-  if (!on_layer_) return;
-  layer_.in_channels = shape_.in_channels;
-  layer_.out_channels = shape_.out_channels;
-  layer_.kernel = shape_.kernel_height;
-  layer_.stride = shape_.stride;
-  layer_.depthwise = shape_.groups != 1;
-  layer_.weight = weight_;
-  layer_.bias = bias_;
-  layer_.prepare();
+  check_sums(std::max(std::abs(inputs.lo), std::abs(inputs.hi)));
+  if (!fits_layer(shape_)) {
+    if (algorithm != ConvAlgorithm::automatic && algorithm != ConvAlgorithm::direct)
+      refuse("a Winograd algorithm needs a dense 3 x 3 kernel with stride 1 and padding 1");
+    return;
+  }
+  ConvLayer layer;
+  layer.in_channels = shape_.in_channels;
+  layer.out_channels = shape_.out_channels;
+  layer.kernel = shape_.kernel_height;
+  layer.stride = shape_.stride;
+  layer.depthwise = shape_.groups != 1;
+  layer.weight = weight_;
+  layer.bias = bias_;
+  layer.in_lo = inputs.lo;
+  layer.in_hi = inputs.hi;
+  layer.algorithm = algorithm;
+  if (inputs.type == InputType::uint8) {
+    uint8_layer_.emplace(std::move(layer));
+  } else {
+    layer.prepare();
+    layer_ = std::move(layer);
+  }
 }
 
 void GeneralConv::check_sums(int max_abs_input) const {
@@ -104,13 +117,21 @@ int GeneralConv::out_width(int width) const {
 }
 
 void GeneralConv::run(const int16_t* x, int height, int width, int32_t* out) const {
-  if (on_layer_)
-    conv2d_accumulate(layer_, x, height, width, out);
+  if (layer_)
+    conv2d_accumulate(*layer_, x, height, width, out);
   else
     run_plain(x, height, width, out);
 }
 
-void GeneralConv::run_plain(const int16_t* x, int height, int width, int32_t* out) const {
+void GeneralConv::run(const uint8_t* x, int height, int width, int32_t* out) const {
+  if (uint8_layer_)
+    uint8_layer_->accumulate(x, height, width, out);
+  else
+    run_plain(x, height, width, out);
+}
+
+template <class T>
+void GeneralConv::run_plain(const T* x, int height, int width, int32_t* out) const {
   const int ow = out_width(width);
   parallel_for(out_height(height), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y)
@@ -122,8 +143,8 @@ void GeneralConv::run_plain(const int16_t* x, int height, int width, int32_t* ou
 }
 
 // The sum cannot overflow in any order: check_sums.
-int32_t GeneralConv::sum_at(const int16_t* x, int height, int width, int y, int column,
-                            int o) const {
+template <class T>
+int32_t GeneralConv::sum_at(const T* x, int height, int width, int y, int column, int o) const {
   const int inputs = shape_.in_channels / shape_.groups;
   const int first_input = o / (shape_.out_channels / shape_.groups) * inputs;
   const int16_t* w =
@@ -134,7 +155,7 @@ int32_t GeneralConv::sum_at(const int16_t* x, int height, int width, int y, int 
     for (int kx = 0; kx < shape_.kernel_width; ++kx, w += inputs) {
       const int64_t col = int64_t{column} * shape_.stride + kx - shape_.padding;
       if (row < 0 || row >= height || col < 0 || col >= width) continue;
-      const int16_t* pixel = x + (row * width + col) * shape_.in_channels + first_input;
+      const T* pixel = x + (row * width + col) * shape_.in_channels + first_input;
       for (int i = 0; i < inputs; ++i) sum += int32_t{w[i]} * pixel[i];
     }
   }

@@ -15,6 +15,7 @@
 #endif
 #include "nn/target.h"
 #include "nn/target_kernels.h"
+#include "nn/winograd.h"
 
 namespace samebits {
 namespace {
@@ -55,6 +56,7 @@ BlockOutput offset_output(const BlockOutput& out, int64_t offset) {
 
 void run_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end,
               const BlockOutput& out) {
+  if (done_by_winograd(layer, x, begin, end, out)) return;
   const ConvBlocks blocks(layer, x, begin, end);
   const ConvKernels* kernels = target_kernels();
   for_blocks(blocks.pixels(), work_per_pixel(layer), [&](int64_t first, int pixels) {

@@ -47,6 +47,7 @@ def conv2d(
     stride: int = 1,
     padding: int = 0,
     groups: int = 1,
+    algorithm: str = "auto",
 ) -> NDArray[np.int32]:
     """Convolve integers exactly: ``bias[o] + sum(weight[o, ky, kx, i] * x[..., i])`` in int32.
 
@@ -62,6 +63,9 @@ def conv2d(
         Rows and columns of zeros on each side.
     groups : int
         Output channel o reads the channels of group ``o // (O / groups)`` only.
+    algorithm : {"auto", "direct", "winograd2", "winograd4"}
+        How the sums are made; their values are the same. ``"auto"`` takes a Winograd algorithm
+        where it is faster and proven exact for the values of `x` and `weight`.
 
     Returns
     -------
@@ -72,12 +76,18 @@ def conv2d(
     ------
     InvalidArgument
         If an argument is not as described, or if a sum could leave int32. That is decided by
-        ``max(abs(x)) * sum(abs(weight[o])) + abs(bias[o]) < 2**31``.
+        ``max(abs(x)) * sum(abs(weight[o])) + abs(bias[o]) < 2**31``. Also if `algorithm` names a
+        Winograd algorithm that is not proven exact here; the message says why.
 
     Notes
     -----
     Square kernels of size 1 and 3 with padding 0 and 1, stride 1 or 2, and groups 1 or O = C run on
     the vector kernels of `target`; everything else gives the same sums by plain code.
+
+    The Winograd algorithms are for dense 3 x 3 kernels with stride 1 and padding 1. With 2 x 2
+    outputs a tile, `x` (and 0) must span at most 16384 values, sums stay below 2**29, and weights
+    up to 3640 are small enough; with 4 x 4 outputs, 656 values, 2**25 and 668. The target
+    ``"cuda"`` has algorithms of its own.
 
     Examples
     --------
@@ -87,7 +97,9 @@ def conv2d(
     """
     x, squeeze = _input(x)
     weight, bias = _weights(weight, bias)
-    out = _core.conv2d(x, weight, bias, **_geometry(stride, padding, groups))
+    out = _core.conv2d(
+        x, weight, bias, algorithm=_algorithm(algorithm), **_geometry(stride, padding, groups)
+    )
     return out[0] if squeeze else out
 
 
@@ -103,6 +115,7 @@ def conv2d_requantized(
     stride: int = 1,
     padding: int = 0,
     groups: int = 1,
+    algorithm: str = "auto",
 ) -> NDArray[np.int16]:
     """Convolve as `conv2d` and bring the sums back to int16, as the codec's own layers do.
 
@@ -114,7 +127,7 @@ def conv2d_requantized(
 
     Parameters
     ----------
-    x, weight, bias, stride, padding, groups
+    x, weight, bias, stride, padding, groups, algorithm
         See `conv2d`.
     multiplier : int or array of int, shape (O,)
         0 ... 65535.
@@ -148,22 +161,24 @@ def conv2d_requantized(
         leaky=-1 if leaky is None else _int(leaky, "leaky", 0, 15),
         lo=lo,
         hi=hi,
+        algorithm=_algorithm(algorithm),
         **_geometry(stride, padding, groups),
     )
     return out[0] if squeeze else out
 
 
-def _input(x: ArrayLike) -> tuple[NDArray[np.int16], bool]:
-    """Give x as contiguous int16 (N, H, W, C), and whether it had no N."""
+def _input(x: ArrayLike) -> tuple[NDArray[np.int16] | NDArray[np.uint8], bool]:
+    """Give x as contiguous int16 or uint8 (N, H, W, C), and whether it had no N."""
     x = np.asarray(x)
-    if x.dtype.newbyteorder("=") not in (np.int16, np.uint8):
+    dtype = x.dtype.newbyteorder("=")
+    if dtype not in (np.int16, np.uint8):
         raise InvalidArgument(f"x has dtype {x.dtype}; it must be int16 or uint8")
     if x.ndim not in (3, 4):
         raise InvalidArgument(f"x has shape {x.shape}; it must be (N, H, W, C) or (H, W, C)")
     if 0 in x.shape:
         raise InvalidArgument(f"x has shape {x.shape}, which is empty")
     squeeze = x.ndim == 3
-    return np.ascontiguousarray(x[None] if squeeze else x, np.int16), squeeze
+    return np.ascontiguousarray(x[None] if squeeze else x, dtype), squeeze
 
 
 def _weights(
@@ -206,6 +221,12 @@ def _geometry(stride: int, padding: int, groups: int) -> dict[str, int]:
         "padding": _int(padding, "padding", 0, 1 << 20),
         "groups": _int(groups, "groups", 1, 65536),
     }
+
+
+def _algorithm(name: str) -> str:
+    if not isinstance(name, str):
+        raise InvalidArgument(f"algorithm must be a str, not {type(name).__name__}")
+    return name
 
 
 def _pair(clamp: tuple[int, int]) -> tuple[int, int]:
