@@ -12,7 +12,8 @@ LEAD = (
     "Megapixels a second of whole codecs, picture to bytes and back; longer is better. Bars are "
     "medians, the dark lines reach from the lower to the upper quartile. Samebits runs in a "
     "process of its own for each operation, because peak memory belongs to a process; all "
-    "configurations take turns in several passes."
+    "configurations take turns in several passes. × is the median time against that of Samebits' "
+    "fastest target with as many threads."
 )
 
 
@@ -70,12 +71,21 @@ def _chart(title: str, timings: Sequence[CodecTiming]) -> Chart:
                 value=megapixels / timing.median_s,
                 low=megapixels / timing.upper_quartile_s,
                 high=megapixels / timing.lower_quartile_s,
-                text=f"{megapixels / timing.median_s:.2f} · {1000 * timing.median_s:.0f} ms",
+                text=_speed(timing, timings),
                 note=timing.note,
             )
         )
-    notes = dict.fromkeys(f"{t.codec}: {t.note}" for t in timings if t.note)
+    notes = dict.fromkeys(f"{t.codec.split()[0]}: {t.note}" for t in timings if t.note)
     return Chart(title, "; ".join(["megapixels a second", *notes]), tuple(bars))
+
+
+def _speed(timing: CodecTiming, timings: Sequence[CodecTiming]) -> str:
+    megapixels = timing.width * timing.height / 1e6
+    text = f"{megapixels / timing.median_s:.2f} · {1000 * timing.median_s:.0f} ms"
+    own = [t.median_s for t in timings if t.codec == "samebits" and t.threads == timing.threads]
+    if timing.codec != "samebits" and own:
+        text += f" · samebits {timing.median_s / min(own):.1f}×"
+    return text
 
 
 def _label(timing: CodecTiming) -> str:
