@@ -80,6 +80,7 @@ class Network {
   };
   friend class ProgramReader;
   friend class StripRunner;
+  friend class NetworkView;
 
   std::vector<Size> sizes(int height, int width) const;  // of all values
   void require_input(const Tensor<int16_t>& in) const;

@@ -3,6 +3,7 @@
 #include "cuda/dense_conv.h"
 #include "cuda/pack_dense.h"
 #include "device_array.h"
+#include "nn/network_view.h"
 
 using namespace samebits;
 
@@ -76,7 +77,7 @@ void check_picture(Random& random, const Case& kind) {
   const Tensor<int16_t> x =
       random_tensor(random, static_cast<int>(random.between(1, 13)),
                     static_cast<int>(random.between(1, 13)), inputs, kind.lo, kind.hi);
-  const PackedDense packed = pack_dense(view_of(layer, kind.lo, kind.hi));
+  const PackedDense packed = pack_dense(view_layer(layer, kind.lo, kind.hi));
   CHECK(packed.digits == kind.digits);
   const Device device(packed);
   const Tensor<int64_t> sums = reference_sums(layer, x);
@@ -112,7 +113,7 @@ void check_shuffle(Random& random) {
   const ConvLayer layer = layer_of(random, kCases[3], 24, channels * factor * factor);
   const Tensor<int16_t> x = random_tensor(random, 5, 7, 24, -8191, 8191);
   const PackedDense packed =
-      pack_dense(view_of(layer, -8191, 8191), shuffled_outputs(layer.out_channels, factor));
+      pack_dense(view_layer(layer, -8191, 8191), shuffled_outputs(layer.out_channels, factor));
   const Device device(packed);
   const Tensor<int64_t> sums = reference_sums(layer, x);
   const DeviceArray<int16_t> from(padded(x, random));
@@ -191,7 +192,7 @@ void check_segments(Random& random) {
   ConvLayer layer = layer_of(random, kCases[random.between(0, 6)], 40, channels);
   layer.stride = 1;
   const Tensor<int16_t> x = random_tensor(random, 9, 11, 40, -128, 127);
-  const PackedDense packed = pack_dense(view_of(layer, -128, 127));
+  const PackedDense packed = pack_dense(view_layer(layer, -128, 127));
   const Device device(packed);
   const Tensor<int64_t> sums = reference_sums(layer, x);
   const DeviceArray<int16_t> from(padded(x, random));

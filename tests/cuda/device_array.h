@@ -7,7 +7,6 @@
 
 #include "check.h"
 #include "cuda/dense_conv.h"
-#include "cuda/interface.h"
 #include "nn/conv.h"
 #include "nn/tensor.h"
 
@@ -61,21 +60,4 @@ inline std::vector<int16_t> without_padding(const std::vector<int16_t>& values, 
   for (size_t n = 0; n < values.size(); ++n)
     if (static_cast<int>(n % pitch) < channels) dense.push_back(values[n]);
   return dense;
-}
-
-inline samebits::CudaLayer view_of(const samebits::ConvLayer& layer, int input_lo, int input_hi) {
-  return {layer.in_channels,
-          layer.out_channels,
-          layer.kernel,
-          layer.stride,
-          layer.depthwise,
-          input_lo,
-          input_hi,
-          layer.leaky,
-          layer.lo,
-          layer.hi,
-          layer.weight.data(),
-          layer.bias.empty() ? nullptr : layer.bias.data(),
-          layer.multiplier.data(),
-          layer.shift.data()};
 }
