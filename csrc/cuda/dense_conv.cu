@@ -54,7 +54,7 @@ class StageLoader {
       y_[i] = x_[i] = INT32_MIN / 2;  // reads zeros
       if (n >= segment.positions) continue;
       const Pixel pixel = position_of(segment.at, n);
-      y_[i] = pixel.y * conv.stride - pad;
+      y_[i] = (pixel.y + segment.first_row) * conv.stride - pad;
       x_[i] = pixel.x * conv.stride - pad;
     }
     weights_ = conv.weights + int64_t{first_tile} * kPlaneBytes + threadIdx.x * 16;

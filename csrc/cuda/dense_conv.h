@@ -36,6 +36,7 @@ struct ConvSegment {
   int32_t begin, count;  // output channels
   int32_t out_pitch;
   int32_t whole_rows;  // rows of `out` may be written 8 channels at a time
+  int32_t first_row;   // added to the row of every position
 };
 
 struct DenseConv {

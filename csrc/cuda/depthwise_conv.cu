@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads) depthwise_kernel(const DepthwiseConv
   const int pad = (conv.kernel - 1) / 2;
   uint32_t sum[kGroup] = {};
   for (int ky = 0; ky < conv.kernel; ++ky) {
-    const int row = y * conv.stride + ky - pad;
+    const int row = (y + conv.first_row) * conv.stride + ky - pad;
     if (row < 0 || row >= conv.height) continue;
     for (int kx = 0; kx < conv.kernel; ++kx) {
       const int column = x * conv.stride + kx - pad;

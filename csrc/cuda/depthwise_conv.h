@@ -18,6 +18,7 @@ struct DepthwiseConv {
   const int16_t* weights;      // [k][k][pitch], pack_depthwise
   const ChannelScale* scales;  // [pitch]
   int32_t height, width, out_height, out_width;
+  int32_t first_row;  // of the output, in the picture
   int32_t channels, pitch, kernel, stride;
   Activation activation;
 };

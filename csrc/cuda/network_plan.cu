@@ -48,9 +48,16 @@ DeviceDepthwise::DeviceDepthwise(const CudaLayer& layer) : shape(without_pointer
 DenseConv whole_conv(const DeviceDense& layer, const DeviceTensor& x, const DeviceTensor& out) {
   DenseConv conv = layer.conv;
   const int height = output_size(x.height, conv.stride), width = output_size(x.width, conv.stride);
-  conv.segment[0] = {
-      x.data,         nullptr, out.data,          x.height,  x.width, whole_picture(width),
-      height * width, 0,       conv.out_channels, out.pitch, 1};
+  ConvSegment& all = conv.segment[0];
+  all.x = x.data;
+  all.out = out.data;
+  all.height = x.height;
+  all.width = x.width;
+  all.at = whole_picture(width);
+  all.positions = height * width;
+  all.count = conv.out_channels;
+  all.out_pitch = out.pitch;
+  all.whole_rows = 1;
   return conv;
 }
 
@@ -191,7 +198,7 @@ void NetworkPlan::launch_depthwise(const Work& work, const DeviceTensor& x, cons
   const DeviceDepthwise& layer = depthwise_.at(work.op.layer);
   require(run_depthwise_conv(
       {x.data, out.data, nullptr, layer.weights.as<int16_t>(), layer.scales.as<ChannelScale>(),
-       x.height, x.width, out.height, out.width, x.channels, x.pitch, layer.shape.kernel,
+       x.height, x.width, out.height, out.width, 0, x.channels, x.pitch, layer.shape.kernel,
        layer.shape.stride, layer.activation},
       stream));
 }

@@ -8,7 +8,8 @@
 #include "base/threads.h"
 #include "nn/conv_kernels.h"
 #ifdef SAMEBITS_HAVE_CUDA
-#include "nn/cuda/cuda_module.h"
+#include "cuda/cuda_module.h"
+#include "nn/network_view.h"
 #endif
 #include "nn/pack_weights.h"
 #include "nn/requantize.h"
@@ -164,27 +165,19 @@ bool done_by_cuda(const ConvLayer& layer, const RowWindow& x, int begin, int end
                   int16_t* activations) {
 #ifdef SAMEBITS_HAVE_CUDA
   if (target() == Target::cuda) {
-    run_cuda({layer.in_channels,
-              layer.out_channels,
-              layer.kernel,
-              layer.stride,
-              layer.depthwise,
-              layer.weight.data(),
-              layer.bias.empty() ? nullptr : layer.bias.data(),
-              x.data,
-              x.first_row,
-              x.rows,
-              x.height,
-              x.width,
-              begin,
-              end,
-              sums,
-              activations,
-              layer.multiplier.data(),
-              layer.shift.data(),
-              layer.leaky,
-              layer.lo,
-              layer.hi});
+    const CudaConv conv{view_layer(layer, INT16_MIN, INT16_MAX),
+                        x.data,
+                        x.first_row,
+                        x.rows,
+                        x.height,
+                        x.width,
+                        begin,
+                        end,
+                        sums,
+                        activations};
+    CudaResult result;
+    require_cuda_module().conv2d(&conv, &result);
+    check_cuda(result);
     return true;
   }
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #ifdef SAMEBITS_HAVE_CUDA
-#include "nn/cuda/cuda_module.h"
+#include "cuda/cuda_module.h"
 #endif
 
 namespace samebits {
@@ -31,7 +31,7 @@ bool available(Target target) {
 #endif
     case Target::cuda:
 #ifdef SAMEBITS_HAVE_CUDA
-      return cuda_available();
+      return cuda_module() != nullptr;
 #else
       return false;
 #endif

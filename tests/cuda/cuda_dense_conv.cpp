@@ -62,7 +62,7 @@ ConvSegment whole(const Tensor<int16_t>& x, const ConvLayer& layer, const int16_
   return {from,           nullptr, to,
           x.height,       x.width, whole_picture(width),
           height * width, 0,       layer.out_channels,
-          pitch,          1};
+          pitch,          1,       0};
 }
 
 int16_t requantized_at(const ConvLayer& layer, int64_t sum, int o) {
@@ -211,7 +211,7 @@ void check_segments(Random& random) {
     conv.segment[n] = {from.data(),    nullptr,    to.data() + part.first,
                        x.height,       x.width,    part.at,
                        part.positions, part.begin, part.count,
-                       part.pitch,     whole_rows};
+                       part.pitch,     whole_rows, 0};
   }
   CHECK(run_dense_conv(conv, static_cast<int>(parts.size()), packed.digits, nullptr) ==
         cudaSuccess);

@@ -35,6 +35,7 @@ void check_depthwise(Random& random) {
                      x.width,
                      sums.height,
                      sums.width,
+                     0,
                      channels,
                      pitch_of(channels),
                      layer.kernel,
