@@ -4,13 +4,18 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
-#include <type_traits>
 
 namespace samebits {
 
+// A type that takes no part in finding out template arguments.
+template <class T>
+struct Exactly {
+  using type = T;
+};
+
 template <class... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
-                   cudaStream_t stream, std::type_identity_t<Parameters>... arguments) {
+                   cudaStream_t stream, typename Exactly<Parameters>::type... arguments) {
 #ifdef __CUDACC__
   kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
   return cudaGetLastError();
