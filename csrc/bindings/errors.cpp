@@ -19,6 +19,8 @@ const char* class_name(ErrorKind kind) {
       return "LimitExceeded";
     case ErrorKind::invalid_argument:
       return "InvalidArgument";
+    case ErrorKind::device_error:
+      return "DeviceError";
   }
   return "SamebitsError";
 }

@@ -42,13 +42,6 @@ std::string hex(const std::array<uint8_t, 3>& id) {
   return text;
 }
 
-void check_model(const Header& header, const Model& model) {
-  if (header.model_id == model.id()) return;
-  fail(ErrorKind::model_mismatch, "the stream was made with model " + hex(header.model_id) +
-                                      ", this is model " + hex(model.id()) +
-                                      "; decode it with the weights file it was made with");
-}
-
 void check_memory(const Model& model, const Header& header, const LatentSizes& sizes,
                   const Schedule& schedule, const Limits& limits) {
   const int64_t pixels = int64_t{header.width} * header.height * (header.grey ? 1 : 3);
@@ -75,6 +68,13 @@ void check_crc(const Tensor<int16_t>& y_hat, uint32_t expected) {
 }
 
 }  // namespace
+
+void check_model(const Header& header, const Model& model) {
+  if (header.model_id == model.id()) return;
+  fail(ErrorKind::model_mismatch, "the stream was made with model " + hex(header.model_id) +
+                                      ", this is model " + hex(model.id()) +
+                                      "; decode it with the weights file it was made with");
+}
 
 uint32_t latent_crc(const Tensor<int16_t>& y_hat) {
   std::vector<uint8_t> row(static_cast<size_t>(y_hat.width) * y_hat.channels * 2);

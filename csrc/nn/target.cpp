@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "nn/target_kernels.h"
 #ifdef SAMEBITS_HAVE_CUDA
-#include "nn/cuda/cuda_module.h"
+#include "cuda/cuda_module.h"
 #endif
 
 namespace samebits {
@@ -54,7 +54,7 @@ bool have_neon() {
 
 bool have_cuda() {
 #ifdef SAMEBITS_HAVE_CUDA
-  return cuda_available();
+  return cuda_module() != nullptr;
 #else
   return false;
 #endif
