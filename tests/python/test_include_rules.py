@@ -67,7 +67,7 @@ def import_faults(name: str, text: str) -> list[str]:
         return []
     faults = []
     tree = ast.parse(text)
-    # The benchmarks time torch as any other library, if it is there: in functions they may import it.
+    # The benchmarks time torch as they time any library: in functions they may import it.
     nodes = tree.body if name.startswith(BENCHMARKS) else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
