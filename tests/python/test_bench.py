@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import samebits
-from samebits import kernels
+from samebits import _core, kernels
 from samebits.cli import main
 from samebits.cli.bench_codec import chosen_models
 from samebits.errors import InvalidArgument
@@ -180,12 +180,42 @@ def test_all_ways_of_samebits_give_the_same(layer):
     before = kernels.target()
     try:
         contenders, _ = gather(samebits_sources(twelve, eight, kernels.targets()))
-        assert len(contenders) >= 3 * len(kernels.targets())
+        assert len(contenders) == 6 * len(kernels.targets())
         for contender in contenders:
             data = twelve if "12-bit" in contender.name else eight
             np.testing.assert_array_equal(contender.run(), exact_output(data))
     finally:
         kernels.set_target(before)
+
+
+def test_prepared_convolutions_refuse_what_was_not_promised():
+    def conv(*, in_hi=100, sides=(4, 3, 3, 2), weight=1):
+        channels = np.ones(4, np.int32)
+        return _core.PreparedConv(
+            np.full(sides, weight, np.int16),
+            channels,
+            channels,
+            channels,
+            lo=-5,
+            hi=5,
+            depthwise=False,
+            in_lo=0,
+            in_hi=in_hi,
+        )
+
+    x = np.full((3, 3, 2), 7, np.int16)
+    np.testing.assert_array_equal(conv().run(x), conv().run(x.astype(np.uint8)))
+    x[1, 1, 1] = -1
+    with pytest.raises(InvalidArgument, match=r"values in -1\.\.7, promised were 0\.\.100"):
+        conv().run(x)
+    with pytest.raises(InvalidArgument, match=r"x must be \(H, W, 2\)"):
+        conv().run(np.zeros((3, 3, 3), np.int16))
+    with pytest.raises(InvalidArgument, match="uint8 needs"):
+        conv(in_hi=300).run(np.zeros((3, 3, 2), np.uint8))
+    with pytest.raises(InvalidArgument, match="weight must be"):
+        conv(sides=(4, 3, 1, 2))
+    with pytest.raises(InvalidArgument, match="int32"):
+        conv(in_hi=30000, weight=30000)
 
 
 def test_kernels_without_peers(no_peers):

@@ -22,6 +22,8 @@ from samebits.evaluation.benchmarks.rounds import (
 )
 from samebits.evaluation.machine import Machine, this_command, this_commit, this_machine
 
+INT8_PEERS = ("torch int8", "ONNX Runtime int8")
+
 
 @dataclass(frozen=True)
 class KernelTiming:
@@ -143,7 +145,7 @@ def _timings(
 
 def _wrong_percent(data: LayerData, contender: Contender) -> float | None:
     # After a second convolution a difference of one step in the first may have grown.
-    if len(data.layer.convs) > 1 or "int8" not in contender.name:
+    if len(data.layer.convs) > 1 or not contender.name.startswith(INT8_PEERS):
         return None
     read = kernels_torch if contender.library == "torch" else kernels_onnx
     output = read.integers_of(contender.run()).astype(np.int32)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from samebits import _core, kernels
 from samebits.evaluation.benchmarks.layers import LayerData
-from samebits.evaluation.benchmarks.peers import INSTALL_EXTRA, Source, Unavailable
+from samebits.evaluation.benchmarks.peers import INSTALL_EXTRA, Source
 from samebits.evaluation.benchmarks.rounds import Contender
 
 
@@ -24,10 +25,12 @@ def samebits_sources(
             sources.append(
                 _source(name, target, lambda data=data: _network(data), remedy=INSTALL_EXTRA)
             )
-        for data, dtype in ((twelve, np.int16), (eight, np.uint8)):
-            name = f"samebits {target}, {data.activations.name} {np.dtype(dtype)}, arrays"
+        # What lies between two convolutions would have to become uint8 again.
+        types = [(twelve, np.int16), (eight, np.int16 if len(eight.layer.convs) > 1 else np.uint8)]
+        for (data, dtype), (way, prepare) in itertools.product(types, WAYS.items()):
+            name = f"samebits {target}, {data.activations.name} {np.dtype(dtype)}, {way}"
             sources.append(
-                _source(name, target, lambda data=data, dtype=dtype: _arrays(data, dtype))
+                _source(name, target, lambda prepare=prepare, d=data, t=dtype: prepare(d, t))
             )
     return sources
 
@@ -55,15 +58,11 @@ def _source(
 
 
 def _note(name: str) -> str:
-    if name.endswith("network"):
-        return "weights packed at load, input and output arrays copied; as the codec runs it"
-    return "samebits.kernels.conv2d_requantized: weights packed in each call"
+    return NOTES[name.rsplit(", ", 1)[1]]
 
 
 def _arrays(data: LayerData, dtype: type[np.generic]) -> Callable[[], np.ndarray]:
     x = np.ascontiguousarray(data.x[None], dtype)
-    if dtype is np.uint8:
-        _require_uint8_kernel()
 
     def run() -> np.ndarray:
         y = x
@@ -85,15 +84,32 @@ def _arrays(data: LayerData, dtype: type[np.generic]) -> Callable[[], np.ndarray
     return run
 
 
-def _require_uint8_kernel() -> None:
-    """The Python function takes uint8 always; without a kernel for it, it converts to int16."""
-    one = np.ones((1, 1, 1, 1), np.int16)
-    try:
-        _core.conv2d(
-            one.astype(np.uint8), one, np.zeros(1, np.int32), stride=1, padding=0, groups=1
+def _prepared(data: LayerData, dtype: type[np.generic]) -> Callable[[], np.ndarray]:
+    x = np.ascontiguousarray(data.x, dtype)
+    convs = [
+        _core.PreparedConv(
+            weight.astype(np.int16),
+            bias,
+            np.ones(len(bias), np.int32),
+            np.full(len(bias), shift, np.int32),
+            lo=data.activations.lo,
+            hi=data.activations.hi,
+            depthwise=conv.groups > 1,
+            in_lo=data.activations.lo,
+            in_hi=data.activations.hi,
         )
-    except TypeError:
-        raise Unavailable("this build has no kernel for uint8 activations") from None
+        for conv, weight, bias, shift in zip(
+            data.layer.convs, data.weights, data.biases, data.shifts, strict=True
+        )
+    ]
+
+    def run() -> np.ndarray:
+        y = x
+        for conv in convs:
+            y = conv.run(y)
+        return y
+
+    return run
 
 
 def _network(data: LayerData) -> Callable[[], np.ndarray]:
@@ -127,3 +143,11 @@ def _program(data: LayerData) -> list[list[int]]:
         [1, n + 1, n, -1, n, 16 * conv.kernel + 1, -1, int(conv.groups > 1)]
         for n, conv in enumerate(data.layer.convs)
     ]
+
+
+WAYS = {"prepared": _prepared, "arrays": _arrays}
+NOTES = {
+    "prepared": "weights packed beforehand, nothing copied",
+    "arrays": "samebits.kernels.conv2d_requantized: weights packed in each call",
+    "network": "as the codec runs it: weights packed at load; input and output arrays copied",
+}
