@@ -32,7 +32,7 @@ struct Buffers {
       out{1 << 14};
 };
 
-// Largest magnitude of an input such that no sum of output channel o can leave int32.
+// Sum of the magnitudes of an output channel's weights.
 int64_t l1_of(const ConvLayer& layer, int o) {
   const int64_t per_output = static_cast<int64_t>(layer.weight.size()) / layer.out_channels;
   int64_t l1 = 0;
@@ -251,6 +251,50 @@ void compare_requantize(Random& random, Buffers& buffers, const ConvKernels& ker
   }
 }
 
+// Whole layers on a window of rows, with and without a residual; every other time a depthwise layer
+// and a 1 x 1 layer fused.
+void compare_layers(Random& random, Buffers& buffers, const std::string& target) {
+  const bool fused = random.one_in(2);
+  const int channels = static_cast<int>(random.between(1, 40));
+  const ConvLayer first = random_layer(random, channels, static_cast<int>(random.between(1, 40)),
+                                       fused || random.one_in(4), random_bit_limit(random));
+  ConvLayer second = random_layer(random, channels, static_cast<int>(random.between(1, 40)), false,
+                                  random_bit_limit(random));
+  second.kernel = second.stride = 1;
+  second.weight.resize(size_t{1} * second.out_channels * channels);
+  second.prepare();
+  const Tensor<int16_t> x = random_tensor(random, static_cast<int>(random.between(1, 5)),
+                                          static_cast<int>(random.between(1, 12)), channels);
+  const int oh = conv_output_size(x.height, first.stride);
+  const int begin = static_cast<int>(random.between(0, oh - 1));
+  const int end = static_cast<int>(random.between(begin + 1, oh));
+  const int pad = (first.kernel - 1) / 2;
+  const int top = std::max(0, begin * first.stride - pad);
+  const int bottom = std::min(x.height, (end - 1) * first.stride + pad + 1);
+  const bool at_end = random.one_in(2);
+  const int16_t* rows = buffers.input.copy(x.at(top, 0), x.at(bottom, 0) - x.at(top, 0), at_end);
+  const RowWindow window{rows, top, bottom - top, x.height, x.width};
+  const size_t size = size_t{1} * (end - begin) * conv_output_size(x.width, first.stride) *
+                      (fused ? second : first).out_channels;
+  int16_t* add = buffers.add.place<int16_t>(size, at_end);
+  for (size_t i = 0; i < size; ++i)
+    add[i] = static_cast<int16_t>(extreme_or_random(random, -32768, 32767));
+  const Residual residual{add, -32768, static_cast<int>(random.between(-32768, 32767))};
+  const Residual* given = random.one_in(2) ? &residual : nullptr;
+  const auto run = [&](const std::string& name, int16_t* out) {
+    set_target(name);
+    if (fused)
+      depthwise_pointwise_rows(first, second, window, begin, end, out, given);
+    else
+      conv2d_rows(first, window, begin, end, out, given);
+  };
+  std::vector<int16_t> expected(size);
+  run("scalar", expected.data());
+  int16_t* out = buffers.out.place<int16_t>(size, at_end);
+  run(target, out);
+  CHECK(std::equal(expected.begin(), expected.end(), out));
+}
+
 // The guard pages do what this test relies on.
 void guards_catch() {
 #ifdef GUARD_PAGES
@@ -288,8 +332,9 @@ int main(int argc, char** argv) {
       compare_block(random, buffers, *kernels, true);
       compare_rows(random, buffers, *kernels);
       compare_requantize(random, buffers, *kernels);
+      if (n % 4 == 0) compare_layers(random, buffers, name);
     }
-    std::printf("%s: %ld blocks for each of 4 kernels from seed %llu: equal\n", name.c_str(),
-                blocks, static_cast<unsigned long long>(seed));
+    std::printf("%s: %ld blocks for each kernel from seed %llu: equal\n", name.c_str(), blocks,
+                static_cast<unsigned long long>(seed));
   }
 }

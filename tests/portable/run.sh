@@ -24,7 +24,7 @@ avx512-on-emulation|g++|-O2|||avx512
 aarch64|aarch64-linux-gnu-g++|-O2|qemu-aarch64||neon
 s390x-big-endian|s390x-linux-gnu-g++|-O2|qemu-s390x||
 '
-exactness_tests=(nn_conv nn_requantize nn_network)
+exactness_tests=(nn_conv nn_requantize nn_network nn_stress_blocks)
 jobs=${JOBS:-2}
 root=build/portable
 mkdir -p "$root"
