@@ -10,16 +10,18 @@
 #include <new>
 
 #include "base/threads.h"
-#include "nn/conv_blocks.h"
 #include "nn/aligned_vector.h"
+#include "nn/conv_blocks.h"
 #include "nn/target_kernels.h"
 #include "nn/winograd_matrices.h"
 
 namespace samebits {
 namespace {
 
-// Bytes of transformed inputs of a block: half of the 512 KiB that a core has at least.
-constexpr int64_t kBlockBytes = int64_t{256} << 10;
+// Bytes of transformed inputs of a block, within the 512 KiB of second-level cache that a core has
+// at least; and the fewest tiles, because each block reads all weights, often from the third level.
+constexpr int64_t kBlockBytes = int64_t{384} << 10;
+constexpr int64_t kFewestBlockTiles = 48;
 
 constexpr int64_t round_up(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit * unit;
@@ -104,7 +106,7 @@ class WinogradRun {
         int64_t{positions_} * chunks_ * kWinogradChunk * int64_t{sizeof(int16_t)};
     const int64_t fair = round_up((tiles_ + thread_count() - 1) / thread_count(), kWinogradStep);
     const int64_t most = kBlockBytes / tile_bytes / kWinogradStep * kWinogradStep;
-    block_tiles_ = static_cast<int>(std::max<int64_t>(kWinogradStep, std::min(fair, most)));
+    block_tiles_ = static_cast<int>(std::min(fair, std::max(most, kFewestBlockTiles)));
     const int64_t channel_bytes = block_tiles_ * kWinogradChunk * int64_t{sizeof(int16_t)};
     inputs_pitch_ = odd_lines(chunks_ * channel_bytes);
     products_pitch_ = odd_lines(block_tiles_ * kWinogradGroup * int64_t{sizeof(int32_t)});
