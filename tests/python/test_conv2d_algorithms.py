@@ -7,7 +7,8 @@ from samebits import kernels
 from samebits.errors import InvalidArgument
 from samebits.kernels import conv2d, conv2d_requantized
 
-ALGORITHMS = ["auto", "direct", "winograd2", "winograd4"]
+TILES = ["winograd2", "winograd2x3", "winograd2x4", "winograd3", "winograd3x4", "winograd4"]
+ALGORITHMS = ["auto", "direct", *TILES]
 
 
 @pytest.fixture(params=kernels.targets())
@@ -68,7 +69,10 @@ def test_uint8_equals_int16(target, kernel, largest, groups):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "span", "weight_limit"), [("winograd2", 16383, 3640), ("winograd4", 655, 668)]
+    ("algorithm", "span", "weight_limit"),
+    zip(
+        TILES, [16383, 5461, 3276, 1820, 1092, 655], [3640, 1560, 1560, 668, 668, 668], strict=True
+    ),
 )
 def test_limits(target, algorithm, span, weight_limit):
     x = np.zeros((9, 9, 1), np.int16)
@@ -78,14 +82,16 @@ def test_limits(target, algorithm, span, weight_limit):
     with pytest.raises(InvalidArgument, match="the transformed weights do not fit in int16"):
         conv2d(x, weight + np.int16(1), padding=1, algorithm=algorithm)
     x[4, 4] += 1
-    with pytest.raises(InvalidArgument, match=f"{algorithm} is not exact here: .* too wide"):
+    with pytest.raises(
+        InvalidArgument, match=f"is not exact here: .* no more than {span + 1} values"
+    ):
         conv2d(x, weight, padding=1, algorithm=algorithm)
 
 
 @pytest.mark.parametrize(
     ("message", "algorithm", "options"),
     [
-        ("must be auto, direct, winograd2 or winograd4", "winograd3", {"padding": 1}),
+        ("algorithm is 'winograd5'; there are auto direct winograd2", "winograd5", {"padding": 1}),
         ("algorithm must be a str", 2, {"padding": 1}),
         ("needs a dense 3 x 3 kernel with stride 1 and padding 1", "winograd2", {}),
         ("only dense 3 x 3 layers with stride 1", "winograd4", {"padding": 1, "stride": 2}),
