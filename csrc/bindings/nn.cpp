@@ -51,12 +51,17 @@ std::pair<int, int> range_of(const Array<T>& values) {
 }
 
 ConvAlgorithm parse_algorithm(const std::string& name) {
-  if (name == "auto") return ConvAlgorithm::automatic;
-  if (name == "direct") return ConvAlgorithm::direct;
-  if (name == "winograd2") return ConvAlgorithm::winograd2;
-  if (name == "winograd4") return ConvAlgorithm::winograd4;
-  fail(ErrorKind::invalid_argument,
-       "algorithm is '" + name + "'; it must be auto, direct, winograd2 or winograd4");
+  constexpr std::pair<const char*, ConvAlgorithm> kNames[] = {
+      {"auto", ConvAlgorithm::automatic},          {"direct", ConvAlgorithm::direct},
+      {"winograd2", ConvAlgorithm::winograd2},     {"winograd2x3", ConvAlgorithm::winograd2x3},
+      {"winograd2x4", ConvAlgorithm::winograd2x4}, {"winograd3", ConvAlgorithm::winograd3},
+      {"winograd3x4", ConvAlgorithm::winograd3x4}, {"winograd4", ConvAlgorithm::winograd4}};
+  std::string known;
+  for (const auto& [text, algorithm] : kNames) {
+    if (name == text) return algorithm;
+    known += std::string(" ") + text;
+  }
+  fail(ErrorKind::invalid_argument, "algorithm is '" + name + "'; there are" + known);
 }
 
 struct Requantization {

@@ -90,7 +90,7 @@ Uint8Conv::Uint8Conv(ConvLayer layer) : layer_(std::move(layer)) {
 }
 
 const Uint8Kernel* Uint8Conv::kernel() const {
-  if (!weights_are_int8_ || layer_.winograd.tile != 0) return nullptr;
+  if (!weights_are_int8_ || layer_.winograd.tile != WinogradTile{}) return nullptr;
 #ifdef SAMEBITS_HAVE_AVX2
   if (target() == Target::avx2) return pairs_are_safe_ ? &kUint8Avx2 : nullptr;
 #endif

@@ -10,16 +10,17 @@
 #include <new>
 
 #include "base/threads.h"
-#include "nn/conv_blocks.h"
 #include "nn/aligned_vector.h"
+#include "nn/conv_blocks.h"
 #include "nn/target_kernels.h"
-#include "nn/winograd_matrices.h"
 
 namespace samebits {
 namespace {
 
-// Bytes of transformed inputs of a block: half of the 512 KiB that a core has at least.
-constexpr int64_t kBlockBytes = int64_t{256} << 10;
+// Bytes of transformed inputs of a block, within the 512 KiB of second-level cache that a core has
+// at least; and the fewest tiles, because each block reads all weights, often from the third level.
+constexpr int64_t kBlockBytes = int64_t{384} << 10;
+constexpr int64_t kFewestBlockTiles = 48;
 
 constexpr int64_t round_up(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit * unit;
@@ -66,12 +67,12 @@ class WinogradRun {
         x_(x),
         begin_(begin),
         end_(end),
-        m_(winograd_matrices(weights_.tile)),
-        positions_(m_.positions()),
+        tile_(weights_.tile),
+        positions_(tile_.positions()),
         chunks_((layer.in_channels + kWinogradChunk - 1) / kWinogradChunk),
         groups_(group_count(layer.out_channels)),
-        tile_columns_((x.width + m_.tile - 1) / m_.tile) {
-    const int64_t tile_rows = (int64_t{end} - begin + m_.tile - 1) / m_.tile;
+        tile_columns_((x.width + tile_.columns - 1) / tile_.columns) {
+    const int64_t tile_rows = (int64_t{end} - begin + tile_.rows - 1) / tile_.rows;
     tiles_ = tile_rows * tile_columns_;
     choose_block();
   }
@@ -80,7 +81,7 @@ class WinogradRun {
 
   // Multiplications, as many as a direct convolution has.
   int64_t work() const {
-    return tiles_ * m_.tile * m_.tile * 9 * layer_.in_channels * layer_.out_channels;
+    return tiles_ * tile_.outputs() * 9 * layer_.in_channels * layer_.out_channels;
   }
 
   void run_blocks(int64_t first, int64_t last) const {
@@ -104,14 +105,14 @@ class WinogradRun {
         int64_t{positions_} * chunks_ * kWinogradChunk * int64_t{sizeof(int16_t)};
     const int64_t fair = round_up((tiles_ + thread_count() - 1) / thread_count(), kWinogradStep);
     const int64_t most = kBlockBytes / tile_bytes / kWinogradStep * kWinogradStep;
-    block_tiles_ = static_cast<int>(std::max<int64_t>(kWinogradStep, std::min(fair, most)));
+    block_tiles_ = static_cast<int>(std::min(fair, std::max(most, kFewestBlockTiles)));
     const int64_t channel_bytes = block_tiles_ * kWinogradChunk * int64_t{sizeof(int16_t)};
     inputs_pitch_ = odd_lines(chunks_ * channel_bytes);
     products_pitch_ = odd_lines(block_tiles_ * kWinogradGroup * int64_t{sizeof(int32_t)});
     inputs_bytes_ = positions_ * inputs_pitch_;
     products_bytes_ = kernels_.groups * positions_ * products_pitch_;
     acc_bytes_ =
-        int64_t{block_tiles_} * m_.tile * m_.tile * kWinogradGroup * int64_t{sizeof(int32_t)};
+        int64_t{block_tiles_} * tile_.outputs() * kWinogradGroup * int64_t{sizeof(int32_t)};
     inputs_pitch_ /= int64_t{sizeof(int16_t)};
     products_pitch_ /= int64_t{sizeof(int32_t)};
   }
@@ -119,12 +120,12 @@ class WinogradRun {
   // One input pointer for each pixel of the tile's patch. Pixels outside the picture are zeros; so
   // are rows that the window lacks, which only outputs beyond the last wanted row can see.
   void gather(int64_t tile, const int16_t** pixels) const {
-    const int64_t y = begin_ + tile / tile_columns_ * m_.tile - 1;
-    const int64_t x = tile % tile_columns_ * m_.tile - 1;
-    for (int i = 0; i < m_.size; ++i) {
+    const int64_t y = begin_ + tile / tile_columns_ * tile_.rows - 1;
+    const int64_t x = tile % tile_columns_ * tile_.columns - 1;
+    for (int i = 0; i < tile_.rows + 2; ++i) {
       const int64_t row = y + i - x_.first_row;
       const bool inside = y + i >= 0 && y + i < x_.height && row < x_.rows;
-      for (int j = 0; j < m_.size; ++j)
+      for (int j = 0; j < tile_.columns + 2; ++j)
         *pixels++ = inside && x + j >= 0 && x + j < x_.width
                         ? x_.data + (row * x_.width + x + j) * layer_.in_channels
                         : zero_pixel();
@@ -133,7 +134,7 @@ class WinogradRun {
 
   // The last step is filled up with tiles of zeros.
   void transform_inputs(int64_t first, int tiles, int16_t* inputs) const {
-    const int16_t* pixels[kMaxWinogradSize * kMaxWinogradSize];
+    const int16_t* pixels[kMaxWinogradPositions];
     const int64_t step = int64_t{chunks_} * kWinogradStep * kWinogradChunk;
     for (int t = 0; t < round_up(tiles, kWinogradStep); ++t) {
       if (t < tiles)
@@ -166,15 +167,15 @@ class WinogradRun {
   // Hands over the sums of a group, row by row of each stretch of tiles in a row of tiles.
   void finish(int group, int64_t first, int tiles, const int32_t* acc) const {
     for (int done = 0; done < tiles;) {
-      const int64_t y = (first + done) / tile_columns_ * m_.tile;
+      const int64_t y = (first + done) / tile_columns_ * tile_.rows;
       const int column = static_cast<int>((first + done) % tile_columns_);
       const int stretch = std::min(tiles - done, tile_columns_ - column);
-      const int x = column * m_.tile;
-      const int pixels = std::min(stretch * m_.tile, x_.width - x);
-      const int rows = static_cast<int>(std::min<int64_t>(m_.tile, end_ - begin_ - y));
+      const int x = column * tile_.columns;
+      const int pixels = std::min(stretch * tile_.columns, x_.width - x);
+      const int rows = static_cast<int>(std::min<int64_t>(tile_.rows, end_ - begin_ - y));
       for (int r = 0; r < rows; ++r)
         finish_group(finish_, layer_, group,
-                     acc + (int64_t{r} * tiles + done) * m_.tile * kWinogradGroup,
+                     acc + (int64_t{r} * tiles + done) * tile_.columns * kWinogradGroup,
                      (y + r) * x_.width + x, pixels, out_);
       done += stretch;
     }
@@ -187,7 +188,7 @@ class WinogradRun {
   const BlockOutput& out_;
   const RowWindow& x_;
   int begin_, end_;
-  const WinogradMatrices& m_;
+  WinogradTile tile_;
   int positions_, chunks_, groups_, tile_columns_;
   int64_t tiles_;
   int block_tiles_;
@@ -198,21 +199,21 @@ class WinogradRun {
 // Below this many multiplications the calling thread does all: waking others takes longer.
 constexpr int64_t kParallelWork = int64_t{1} << 21;
 
-bool has_kernels(Target target) {
-  return winograd_kernels(target, 2).multiply != winograd_kernels(Target::scalar, 2).multiply;
+bool has_kernels(Target target, WinogradTile tile) {
+  return winograd_kernels(target, tile).multiply != winograd_kernels(Target::scalar, tile).multiply;
 }
 
 // True if the multiplications saved are worth the transforms: not in pictures so small that most of
 // a step's tiles, or of a tile's outputs, are not needed.
-bool pays_off(int tile, int height, int width) {
-  const int64_t tiles = int64_t{(height + tile - 1) / tile} * ((width + tile - 1) / tile);
-  const int positions = winograd_matrices(tile).positions();
-  return round_up(tiles, kWinogradStep) * positions * 3 <= int64_t{height} * width * 9 * 2;
+bool pays_off(WinogradTile tile, int height, int width) {
+  const int64_t tiles =
+      int64_t{(height + tile.rows - 1) / tile.rows} * ((width + tile.columns - 1) / tile.columns);
+  return round_up(tiles, kWinogradStep) * tile.positions() * 3 <= int64_t{height} * width * 9 * 2;
 }
 
 }  // namespace
 
-WinogradKernels winograd_kernels(Target target, int tile) {
+WinogradKernels winograd_kernels(Target target, WinogradTile tile) {
 #ifdef SAMEBITS_HAVE_AVX2
   if (target == Target::avx2) return winograd_kernels_avx2(tile);
 #endif
@@ -236,14 +237,14 @@ void winograd_rows(const ConvLayer& layer, const WinogradKernels& kernels,
 
 bool done_by_winograd(const ConvLayer& layer, const RowWindow& x, int begin, int end,
                       const BlockOutput& out) {
-  const int tile = layer.winograd.tile;
-  if (tile == 0) return false;
+  const WinogradTile tile = layer.winograd.tile;
+  if (tile == WinogradTile{}) return false;
   const Target cpu = target() == Target::cuda ? fastest_cpu_target() : target();
   const ConvKernels* finish = target_kernels();
   // Scalar is the definition, and only shows the sums of another algorithm if asked to.
   const bool wanted = layer.algorithm != ConvAlgorithm::automatic
                           ? finish != nullptr || out.sums != nullptr
-                          : has_kernels(cpu) && pays_off(tile, end - begin, x.width);
+                          : has_kernels(cpu, tile) && pays_off(tile, end - begin, x.width);
   if (wanted) winograd_rows(layer, winograd_kernels(cpu, tile), finish, x, begin, end, out);
   return wanted;
 }

@@ -13,17 +13,20 @@
 
 namespace samebits {
 
-// Why tiles of tile x tile outputs (2 or 4) are not exact, or not possible, for inputs in
-// layer.in_lo .. layer.in_hi; empty if they are exact.
-std::string winograd_refusal(const ConvLayer& layer, int tile);
+// The algorithm's tile, 0 x 0 for automatic and direct.
+WinogradTile winograd_tile(ConvAlgorithm algorithm);
 
-// The weights for the layer's algorithm: with `automatic` the largest exact tile, if the layer is
+// Why a tile is not exact, or not possible, for inputs in layer.in_lo .. layer.in_hi; empty if it
+// is exact.
+std::string winograd_refusal(const ConvLayer& layer, WinogradTile tile);
+
+// The weights for the layer's algorithm: with `automatic` the fastest exact tile, if the layer is
 // large enough to gain from it. Error(invalid_argument) if layer.algorithm asks for a tile that
 // winograd_refusal refuses.
 WinogradWeights plan_winograd(const ConvLayer& layer);
 
 // The Winograd kernels of a target, those of scalar if it has none of its own.
-WinogradKernels winograd_kernels(Target target, int tile);
+WinogradKernels winograd_kernels(Target target, WinogradTile tile);
 
 // Output rows [begin, end), which `out` begins with. The layer has Winograd weights; `finish` may
 // be null if sums are all that is wanted.

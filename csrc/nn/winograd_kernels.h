@@ -10,6 +10,8 @@
 
 #include <cstdint>
 
+#include "nn/winograd_weights.h"
+
 namespace samebits {
 
 inline constexpr int kWinogradStep = 6;
@@ -17,7 +19,7 @@ inline constexpr int kWinogradChunk = 16;
 inline constexpr int kWinogradGroup = 16;
 
 struct WinogradInputs {
-  const int16_t* const* pixels;  // [size][size], each at that pixel's first channel
+  const int16_t* const* pixels;  // [rows + 2][columns + 2], each at that pixel's first channel
   int channels;
   int center;         // taken off every input
   int16_t* out;       // the tile's first chunk at position 0
@@ -40,7 +42,7 @@ struct WinogradOutputs {
   int64_t products_pitch;   // from a position to the next
   int tiles;
   const int32_t* bias;  // [16]
-  // [tile][tiles * tile][16]: row r holds row r of every tile, from left to right.
+  // [rows][tiles * columns][16]: row r holds row r of every tile, from left to right.
   int32_t* acc;
 };
 
@@ -51,9 +53,12 @@ struct WinogradKernels {
   int groups;  // as many as multiply does at once best
 };
 
+// One set for each tile.
+inline constexpr WinogradTile kWinogradTiles[] = {{2, 2}, {2, 3}, {2, 4}, {3, 3}, {3, 4}, {4, 4}};
+
 // The definition by matrices, for tests and for machines without the others.
-WinogradKernels winograd_kernels_scalar(int tile);
-WinogradKernels winograd_kernels_avx2(int tile);
-WinogradKernels winograd_kernels_avx512(int tile);
+WinogradKernels winograd_kernels_scalar(WinogradTile tile);
+WinogradKernels winograd_kernels_avx2(WinogradTile tile);
+WinogradKernels winograd_kernels_avx512(WinogradTile tile);
 
 }  // namespace samebits

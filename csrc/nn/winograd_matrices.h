@@ -1,4 +1,4 @@
-// The matrices of the integer Winograd algorithms F(2x2, 3x3) and F(4x4, 3x3).
+// The matrices of the integer Winograd algorithms.
 //
 // In one direction, m outputs y of a 3-tap filter g over m + 2 inputs d are
 //
@@ -6,12 +6,12 @@
 //
 // where row i of `scale` is odd * 2^shift[i]. Usually the rows of `weight` hold fractions; here
 // every row is multiplied by what makes it integers, and whatever that leaves too large in an
-// output is its scale. In two directions the transforms are applied to rows and to columns, and
-// output (i, j) carries odd^2 * 2^(shift[i] + shift[j]).
+// output is its scale. A tile of outputs has one algorithm for its rows and one for its columns;
+// the transforms are applied to both, and their scales multiply.
 //
-// All sums may wrap modulo 2^32: the odd factor has an inverse there, and what is left is an int32
-// times a power of two, which a shift takes off, as long as the true output times that power is an
-// int32. So the result is the direct sum, bit for bit; winograd.cpp has the conditions.
+// All sums may wrap modulo 2^32: the odd factors have an inverse there, and what is left is an
+// int32 times a power of two, which a shift takes off, as long as the true output times that power
+// is an int32. So the result is the direct sum, bit for bit; winograd_plan.cpp has the conditions.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,7 @@ struct WinogradMatrices {
   int8_t weight[kMaxWinogradSize][3];
   int8_t output[4][kMaxWinogradSize];
   int8_t shift[4];
-  uint32_t inverse;  // of odd^2 modulo 2^32
-
-  constexpr int positions() const { return size * size; }
+  uint32_t inverse;  // of odd modulo 2^32
 };
 
 // Rows 1 and 2 of `weight` are twice the usual (1, 1, 1) / 2 and (1, -1, 1) / 2; rows 0 and 3 are
@@ -42,6 +40,22 @@ inline constexpr WinogradMatrices kWinograd2 = {
     {{1, 1, 1, 0}, {0, 1, -1, -1}},
     {1, 1},
     1};
+
+inline constexpr uint32_t kInverseOf3 = 2863311531;
+static_assert(3u * kInverseOf3 == 1u);
+
+// The usual rows are (1, 0, 0) / 2, (-1, -1, -1) / 2, (-1, 1, -1) / 6, (1, 2, 4) / 6, (0, 0, 1).
+// Without their divisors all outputs carry 6 = 3 * 2, and the products count 3, 3, 1, 1 and 6
+// times: the first and the last, which only one output reads, in `weight`, where that costs
+// nothing.
+inline constexpr WinogradMatrices kWinograd3 = {
+    3,
+    5,
+    {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}},
+    {{3, 0, 0}, {-1, -1, -1}, {-1, 1, -1}, {1, 2, 4}, {0, 0, 6}},
+    {{1, 3, 1, 1, 0}, {0, 3, -1, 2, 0}, {0, 3, 1, 4, 1}},
+    {1, 1, 1},
+    kInverseOf3};
 
 // The usual rows are (1, 0, 0) / 4, (-1, -1, -1) / 6, (-1, 1, -1) / 6, (1, 2, 4) / 24,
 // (1, -2, 4) / 24, (0, 0, 1). Without their divisors, outputs 0 ... 3 would carry 24, where the
@@ -60,12 +74,10 @@ inline constexpr WinogradMatrices kWinograd4 = {
     {{6, 0, 0}, {-1, -1, -1}, {-1, 1, -1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}},
     {{1, 4, 4, 1, 1, 0}, {0, 2, -2, 1, -1, 0}, {0, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 1}},
     {3, 2, 1, 1},
-    954437177};
-
-static_assert(9u * kWinograd4.inverse == 1u);
+    kInverseOf3};
 
 constexpr const WinogradMatrices& winograd_matrices(int tile) {
-  return tile == 2 ? kWinograd2 : kWinograd4;
+  return tile == 2 ? kWinograd2 : tile == 3 ? kWinograd3 : kWinograd4;
 }
 
 }  // namespace samebits

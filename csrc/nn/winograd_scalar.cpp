@@ -6,40 +6,38 @@
 namespace samebits {
 namespace {
 
-// left * values * left^T for a matrix `left` of rows x size.
+// left * values * right^T for matrices `left` of rows x height and `right` of columns x width.
 template <class Row>
-void transform(const Row* left, int rows, int size, const uint32_t* values, uint32_t* out) {
+void transform(const Row* left, int rows, int height, const Row* right, int columns, int width,
+               const uint32_t* values, uint32_t* out) {
   uint32_t half[kMaxWinogradSize][kMaxWinogradSize] = {};
   for (int i = 0; i < rows; ++i)
-    for (int j = 0; j < size; ++j)
-      for (int k = 0; k < size; ++k)
-        half[i][j] += static_cast<uint32_t>(left[i][k]) * values[k * size + j];
+    for (int j = 0; j < width; ++j)
+      for (int k = 0; k < height; ++k)
+        half[i][j] += static_cast<uint32_t>(left[i][k]) * values[k * width + j];
   for (int i = 0; i < rows; ++i)
-    for (int j = 0; j < rows; ++j) {
-      out[i * rows + j] = 0;
-      for (int k = 0; k < size; ++k)
-        out[i * rows + j] += half[i][k] * static_cast<uint32_t>(left[j][k]);
+    for (int j = 0; j < columns; ++j) {
+      out[i * columns + j] = 0;
+      for (int k = 0; k < width; ++k)
+        out[i * columns + j] += half[i][k] * static_cast<uint32_t>(right[j][k]);
     }
 }
 
-template <int kTile>
+// Channels that only fill the last chunk have weight 0, but must not be undefined.
+template <int kRows, int kColumns>
 void transform_inputs(const WinogradInputs& job) {
-  constexpr WinogradMatrices m = winograd_matrices(kTile);
-  uint32_t values[m.positions()], transformed[m.positions()];
-  for (int c = 0; c < job.channels; ++c) {
-    for (int p = 0; p < m.positions(); ++p)
-      values[p] = static_cast<uint32_t>(job.pixels[p][c] - job.center);
-    transform(m.input, m.size, m.size, values, transformed);
-    const int64_t place =
-        int64_t{c / kWinogradChunk} * kWinogradStep * kWinogradChunk + c % kWinogradChunk;
-    for (int p = 0; p < m.positions(); ++p)
-      job.out[p * job.out_pitch + place] = static_cast<int16_t>(transformed[p]);
+  constexpr WinogradMatrices r = winograd_matrices(kRows), c = winograd_matrices(kColumns);
+  constexpr int kPositions = r.size * c.size;
+  uint32_t values[kPositions], transformed[kPositions];
+  for (int n = 0; n < job.channels || n % kWinogradChunk != 0; ++n) {
+    for (int p = 0; p < kPositions; ++p)
+      values[p] = n < job.channels ? static_cast<uint32_t>(job.pixels[p][n] - job.center) : 0;
+    transform(r.input, r.size, r.size, c.input, c.size, c.size, values, transformed);
+    int16_t* out =
+        job.out + int64_t{n / kWinogradChunk} * kWinogradStep * kWinogradChunk + n % kWinogradChunk;
+    for (int p = 0; p < kPositions; ++p)
+      out[p * job.out_pitch] = static_cast<int16_t>(transformed[p]);
   }
-  // Channels that only fill the last chunk have weight 0, but must not be undefined.
-  for (int c = job.channels; c % kWinogradChunk != 0; ++c)
-    for (int p = 0; p < m.positions(); ++p)
-      job.out[p * job.out_pitch + int64_t{c / kWinogradChunk} * kWinogradStep * kWinogradChunk +
-              c % kWinogradChunk] = 0;
 }
 
 uint32_t dot_chunks(const int16_t* in, const int16_t* w, int chunks) {
@@ -64,32 +62,38 @@ void multiply(const WinogradProducts& job) {
     }
 }
 
-template <int kTile>
+template <int kRows, int kColumns>
 void transform_outputs(const WinogradOutputs& job) {
-  constexpr WinogradMatrices m = winograd_matrices(kTile);
-  uint32_t values[m.positions()], sums[kTile * kTile];
-  const int64_t row = int64_t{job.tiles} * kTile * kWinogradGroup;
+  constexpr WinogradMatrices r = winograd_matrices(kRows), c = winograd_matrices(kColumns);
+  constexpr int kPositions = r.size * c.size;
+  uint32_t values[kPositions], sums[kRows * kColumns];
   for (int t = 0; t < job.tiles; ++t)
     for (int o = 0; o < kWinogradGroup; ++o) {
-      for (int p = 0; p < m.positions(); ++p)
+      for (int p = 0; p < kPositions; ++p)
         values[p] = static_cast<uint32_t>(
             job.products[p * job.products_pitch + int64_t{t} * kWinogradGroup + o]);
-      transform(m.output, kTile, m.size, values, sums);
-      for (int i = 0; i < kTile; ++i)
-        for (int j = 0; j < kTile; ++j) {
-          const auto scaled = static_cast<int32_t>(sums[i * kTile + j] * m.inverse);
-          const auto sum = static_cast<uint32_t>(scaled >> (m.shift[i] + m.shift[j]));
-          job.acc[i * row + (int64_t{t} * kTile + j) * kWinogradGroup + o] =
+      transform(r.output, kRows, r.size, c.output, kColumns, c.size, values, sums);
+      for (int i = 0; i < kRows; ++i)
+        for (int j = 0; j < kColumns; ++j) {
+          const auto scaled = static_cast<int32_t>(sums[i * kColumns + j] * r.inverse * c.inverse);
+          const auto sum = static_cast<uint32_t>(scaled >> (r.shift[i] + c.shift[j]));
+          const int64_t pixel = (int64_t{i} * job.tiles + t) * kColumns + j;
+          job.acc[pixel * kWinogradGroup + o] =
               static_cast<int32_t>(sum + static_cast<uint32_t>(job.bias[o]));
         }
     }
 }
 
+template <int kRows, int kColumns>
+constexpr WinogradKernels kKernels = {transform_inputs<kRows, kColumns>, multiply,
+                                      transform_outputs<kRows, kColumns>, 1};
+
 }  // namespace
 
-WinogradKernels winograd_kernels_scalar(int tile) {
-  if (tile == 2) return {transform_inputs<2>, multiply, transform_outputs<2>, 1};
-  return {transform_inputs<4>, multiply, transform_outputs<4>, 1};
+WinogradKernels winograd_kernels_scalar(WinogradTile tile) {
+  if (tile.rows == 2)
+    return tile.columns == 2 ? kKernels<2, 2> : tile.columns == 3 ? kKernels<2, 3> : kKernels<2, 4>;
+  return tile.columns == 3 ? kKernels<3, 3> : tile.rows == 3 ? kKernels<3, 4> : kKernels<4, 4>;
 }
 
 }  // namespace samebits

@@ -8,7 +8,7 @@
 #include "nn/winograd.h"
 
 // Kernels of all targets of this machine but the GPU.
-inline std::vector<samebits::WinogradKernels> all_winograd_kernels(int tile) {
+inline std::vector<samebits::WinogradKernels> all_winograd_kernels(samebits::WinogradTile tile) {
   std::vector<samebits::WinogradKernels> all;
   const samebits::Target before = samebits::target();
   for (const std::string& name : samebits::targets()) {

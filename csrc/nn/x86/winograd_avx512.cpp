@@ -66,7 +66,7 @@ void multiply(const WinogradProducts& job) {
 
 }  // namespace
 
-WinogradKernels winograd_kernels_avx512(int tile) {
+WinogradKernels winograd_kernels_avx512(WinogradTile tile) {
   WinogradKernels kernels = winograd_kernels_avx2(tile);
   kernels.multiply = multiply;
   kernels.groups = kGroups;

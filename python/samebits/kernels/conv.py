@@ -67,9 +67,10 @@ def conv2d(
         Rows and columns of zeros on each side.
     groups : int
         Output channel o reads the channels of group ``o // (O / groups)`` only.
-    algorithm : {"auto", "direct", "winograd2", "winograd4"}
-        How the sums are made; their values are the same. ``"auto"`` takes a Winograd algorithm
-        where it is faster and proven exact for the values of `x` and `weight`.
+    algorithm : str
+        How the sums are made; their values are the same. ``"auto"`` takes the fastest that is
+        proven exact for the values of `x` and `weight`; the others are ``"direct"`` and the
+        Winograd algorithms below.
 
     Returns
     -------
@@ -88,10 +89,21 @@ def conv2d(
     Square kernels of size 1 and 3 with padding 0 and 1, stride 1 or 2, and groups 1 or O = C run on
     the vector kernels of `target`; everything else gives the same sums by plain code.
 
-    The Winograd algorithms are for dense 3 x 3 kernels with stride 1 and padding 1. With 2 x 2
-    outputs a tile, `x` (and 0) must span at most 16384 values, sums stay below 2**29, and weights
-    up to 3640 are small enough; with 4 x 4 outputs, 656 values, 2**25 and 668. The target
-    ``"cuda"`` has algorithms of its own.
+    The Winograd algorithms are for dense 3 x 3 kernels with stride 1 and padding 1. The values of
+    `x`, with 0, must be within so many neighboring integers; weights up to the number given are
+    small enough, and sums must stay below the limit, counted from the middle of the values of `x`.
+    The target ``"cuda"`` has algorithms of its own.
+
+    =============  ======  =====================  ======  ======  =====
+    `algorithm`    tile    multiplications saved  values  weight  sums
+    =============  ======  =====================  ======  ======  =====
+    "winograd2"    2 x 2   2.25 times             16384   3640    2**29
+    "winograd2x3"  2 x 3   2.7                    5462    1560    2**29
+    "winograd2x4"  2 x 4   3                      3277    1560    2**27
+    "winograd3"    3 x 3   3.24                   1821    668     2**29
+    "winograd3x4"  3 x 4   3.6                    1093    668     2**27
+    "winograd4"    4 x 4   4                      656     668     2**25
+    =============  ======  =====================  ======  ======  =====
 
     Examples
     --------
