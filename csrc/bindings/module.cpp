@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_entropy(m);
   samebits::bind_bitstream(m);
   samebits::bind_codec(m);
+  samebits::bind_cuda(m);
 }

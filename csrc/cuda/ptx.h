@@ -15,11 +15,11 @@ template <Byte kA, Byte kB>
 __device__ __forceinline__ void mma_16x8x32(int32_t (&c)[4], const uint32_t (&a)[4],
                                             const uint32_t (&b)[2]) {
 #ifdef __CUDACC__
-#define SAMEBITS_MMA(a_type, b_type)                                                  \
-  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32." a_type "." b_type             \
-               ".s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
-               : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])                       \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
+#define SAMEBITS_MMA(a_type, b_type)                                         \
+  asm("mma.sync.aligned.m16n8k32.row.col.s32." a_type "." b_type             \
+      ".s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])                       \
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
   if constexpr (kA == Byte::s8 && kB == Byte::s8) SAMEBITS_MMA("s8", "s8");
   if constexpr (kA == Byte::s8 && kB == Byte::u8) SAMEBITS_MMA("s8", "u8");
   if constexpr (kA == Byte::u8 && kB == Byte::s8) SAMEBITS_MMA("u8", "s8");

@@ -33,11 +33,10 @@ struct CoderState {
 };
 
 // A CDF row, as the kernel reads it.
-struct alignas(16) RangeRow {
+struct RangeRow {
   uint32_t first;  // of its entries
   int32_t min_symbol;
   uint32_t escape;
-  uint32_t unused;
 };
 
 // CDF tables as the kernel searches them: one piece of memory, which fits the shared memory of a

@@ -29,7 +29,7 @@ RangeTables::RangeTables(int rows, const uint16_t* starts, const int32_t* row_be
   const auto lay_out = [&](uint32_t bits) {
     view_.bucket_bits = bits;
     view_.rows_at = kReciprocals * sizeof(uint32_t);
-    view_.buckets_at = view_.rows_at + static_cast<uint32_t>(rows * sizeof(RangeRow));
+    view_.buckets_at = aligned(view_.rows_at + rows * sizeof(RangeRow));
     view_.lasts_at = aligned(view_.buckets_at + (size_t{static_cast<uint32_t>(rows)} << bits) * 8);
     view_.bytes = aligned(view_.lasts_at + static_cast<size_t>(row_begin[rows]) * 2);
     fits_shared_ = view_.bytes <= shared_limit;
@@ -52,7 +52,7 @@ std::vector<uint8_t> RangeTables::build(int rows, const uint16_t* starts, const 
     const uint16_t* row = starts + row_begin[r];
     const uint32_t entries = static_cast<uint32_t>(row_begin[r + 1] - row_begin[r]);
     put(memory, view_.rows_at + r * sizeof(RangeRow),
-        RangeRow{static_cast<uint32_t>(row_begin[r]), min_symbol[r], entries - 1, 0});
+        RangeRow{static_cast<uint32_t>(row_begin[r]), min_symbol[r], entries - 1});
     for (uint32_t s = 0; s < entries; ++s)
       put(memory, view_.lasts_at + (row_begin[r] + size_t{s}) * 2,
           static_cast<uint16_t>(last_of(row, entries, s)));

@@ -23,6 +23,11 @@ std::map<void*, size_t> device_memory;
 size_t in_use = 0, limit = SIZE_MAX;
 bool device_lost = false;
 
+// CUDA's handles 1 and 2 also name default streams.
+bool is_default(cudaStream_t stream) {
+  return reinterpret_cast<uintptr_t>(stream) <= 2;
+}
+
 cudaError_t state() {
   return device_lost ? cudaErrorIllegalAddress : cudaSuccess;
 }
@@ -33,7 +38,7 @@ namespace emulator {
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   if (device_lost) return cudaErrorIllegalAddress;
-  if (stream != nullptr && stream->capturing != nullptr)
+  if (!is_default(stream) && stream->capturing != nullptr)
     stream->capturing->work->push_back(std::move(work));
   else
     work();
