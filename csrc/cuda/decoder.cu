@@ -4,6 +4,7 @@
 
 #include "cuda/decoder.h"
 #include "cuda/dense_conv.h"
+#include "cuda/depthwise_conv.h"
 #include "cuda/range_decoder.h"
 
 namespace samebits {
@@ -58,6 +59,9 @@ CudaDecoder::CudaDecoder(const CudaModel& model, int device) : device_(device) {
   int shared_limit = 0;
   require(cudaDeviceGetAttribute(&shared_limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
   require(prepare_dense_conv());
+  require(prepare_depthwise_conv());
+  require(prepare_plain_operations());
+  require(prepare_latent_steps());
   require(prepare_range_decoder(shared_limit));
   model_ = std::make_unique<DeviceModel>(model, shared_limit);
 }

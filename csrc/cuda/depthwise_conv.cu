@@ -82,6 +82,10 @@ PackedDepthwise pack_depthwise(const CudaLayer& layer) {
   return packed;
 }
 
+cudaError_t prepare_depthwise_conv() {
+  return load_kernels(depthwise_kernel);
+}
+
 cudaError_t run_depthwise_conv(const DepthwiseConv& conv, cudaStream_t stream) {
   const int64_t threads = int64_t{conv.out_height} * conv.out_width * (conv.pitch / kPitchUnit);
   const dim3 grid(static_cast<unsigned>((threads + kThreads - 1) / kThreads));

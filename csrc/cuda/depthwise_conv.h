@@ -31,6 +31,9 @@ struct PackedDepthwise {
 
 PackedDepthwise pack_depthwise(const CudaLayer& layer);
 
+// Loads the kernels; once for each device.
+cudaError_t prepare_depthwise_conv();
+
 cudaError_t run_depthwise_conv(const DepthwiseConv& conv, cudaStream_t stream);
 
 }  // namespace samebits

@@ -70,6 +70,7 @@ CrcTables make_tables() {
 LatentCrc::LatentCrc() {
   const CrcTables tables = make_tables();
   tables_ = uploaded(&tables, 1);
+  require(load_kernels(crc_kernel));
 }
 
 cudaError_t LatentCrc::run(const DeviceTensor& y_hat, DeviceStatus* status,

@@ -142,6 +142,11 @@ dim3 grid_for(const DeviceStep& step) {
 
 }  // namespace
 
+cudaError_t prepare_latent_steps() {
+  return load_kernels(hyper_rows_kernel, hyper_values_kernel, start_latents_kernel,
+                      parameters_kernel, update_kernel);
+}
+
 cudaError_t run_hyper_rows(const HyperTables& tables, int channels, int64_t positions,
                            uint8_t* rows, cudaStream_t stream) {
   const int64_t count = positions * channels;

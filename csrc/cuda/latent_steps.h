@@ -42,6 +42,9 @@ struct HyperTables {
   const int32_t *z_inverse_gain, *z_row;  // [qualities][Nz]
 };
 
+// Loads the kernels; once for each device.
+cudaError_t prepare_latent_steps();
+
 // CDF rows of `positions` hyper-latent positions.
 cudaError_t run_hyper_rows(const HyperTables& tables, int channels, int64_t positions,
                            uint8_t* rows, cudaStream_t stream);

@@ -26,6 +26,16 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t 
 #endif
 }
 
+// Has the kernels loaded now: otherwise that happens at their first launch, which may be in a
+// capture.
+template <class... Kernels>
+cudaError_t load_kernels(Kernels... kernels) {
+  cudaFuncAttributes attributes;
+  cudaError_t error = cudaSuccess;
+  ((error = error == cudaSuccess ? cudaFuncGetAttributes(&attributes, kernels) : error), ...);
+  return error;
+}
+
 // A block's dynamic shared memory as an array of bytes, aligned to 16.
 #ifdef __CUDACC__
 #define SAMEBITS_SHARED_MEMORY(name) extern __shared__ __align__(16) unsigned char name[]

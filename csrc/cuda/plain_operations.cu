@@ -115,6 +115,10 @@ cudaError_t run_any_shuffle(const DeviceTensor& x, int factor, bool unshuffle,
 
 }  // namespace
 
+cudaError_t prepare_plain_operations() {
+  return load_kernels(add_kernel, clamp_kernel, lut_kernel, shuffle_kernel, pixels_kernel);
+}
+
 cudaError_t run_add(const DeviceTensor& a, const DeviceTensor& b, int lo, int hi,
                     const DeviceTensor& out, cudaStream_t stream) {
   return launch(add_kernel, grid_for(groups_of(out)), dim3(kThreads), 0, stream, a.data, b.data, lo,

@@ -15,6 +15,9 @@ struct DeviceTensor {
   __host__ __device__ int64_t positions() const { return int64_t{height} * width; }
 };
 
+// Loads the kernels; once for each device.
+cudaError_t prepare_plain_operations();
+
 cudaError_t run_add(const DeviceTensor& a, const DeviceTensor& b, int lo, int hi,
                     const DeviceTensor& out, cudaStream_t stream);
 cudaError_t run_clamp(const DeviceTensor& x, int lo, int hi, const DeviceTensor& out,

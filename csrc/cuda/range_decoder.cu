@@ -263,6 +263,7 @@ __global__ void finish_kernel(const StreamHeader* header, CoderState* state, Dev
 }  // namespace
 
 cudaError_t prepare_range_decoder(int shared_limit) {
+  SAMEBITS_RETURN_IF_FAILED(load_kernels(decode_kernel<false>, start_kernel, finish_kernel));
   return cudaFuncSetAttribute(decode_kernel<true>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                               shared_limit);
 }

@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,15 @@ def test_many_streams_some_damaged(device):
     del streams[3]
     for stream, result in zip(streams, results, strict=True):
         assert np.array_equal(result.to_numpy(), samebits.decode(stream))
+
+
+def test_several_threads(device):
+    streams = [samebits.encode(picture(16, 16 * (1 + n % 2), n)) for n in range(6)]
+    expected = [samebits.decode(stream) for stream in streams]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda s: samebits.decode(s, device=device).to_numpy(), streams))
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one, other)
 
 
 class DlTensor(ctypes.Structure):

@@ -59,7 +59,8 @@ struct Block {
 };
 
 Block block;
-std::mutex one_grid;
+std::mutex one_grid;     // runs at a time
+std::mutex memory_lock;  // for what follows and the list of memory
 uint64_t random_state = 1;
 
 // Stacks are kept from block to block.
@@ -282,12 +283,14 @@ void* allocate_guarded(size_t bytes, size_t alignment) {
   mprotect(first, page, PROT_NONE);
   mprotect(first + mapped - page, page, PROT_NONE);
   unsigned char* memory = first + mapped - page - used;
+  const std::lock_guard<std::mutex> lock(memory_lock);
   fill_with_noise(memory, used);
   guarded()[memory] = {map, mapped};
   return memory;
 }
 
 void free_guarded(void* memory) {
+  const std::lock_guard<std::mutex> lock(memory_lock);
   const auto found = guarded().find(memory);
   if (found == guarded().end()) die("frees memory that was not allocated");
   munmap(found->second.map, found->second.bytes);

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "cuda_runtime.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr int kSharedLimit = 99 << 10;  // of the smallest supported chips
 constexpr size_t kDeviceAlignment = 16;
 
+std::mutex device_lock;  // for what follows
 std::map<void*, size_t> device_memory;
 size_t in_use = 0, limit = SIZE_MAX;
 bool device_lost = false;
@@ -132,6 +134,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
   *memory = nullptr;
   if (device_lost) return state();
+  const std::lock_guard<std::mutex> lock(device_lock);
   if (bytes > limit || in_use > limit - bytes) return cudaErrorMemoryAllocation;
   *memory = emulator::allocate_guarded(bytes, kDeviceAlignment);
   if (*memory == nullptr) return cudaErrorMemoryAllocation;
@@ -142,6 +145,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 
 cudaError_t cudaFree(void* memory) {
   if (memory == nullptr) return state();
+  const std::lock_guard<std::mutex> lock(device_lock);
   const auto found = device_memory.find(memory);
   if (found == device_memory.end()) emulator::die("cudaFree of memory that is not the device's");
   in_use -= found->second;
