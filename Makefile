@@ -14,7 +14,7 @@ test-sanitize: ; cmake -S . -B build/sanitize $(CPP_FLAGS) -DSAMEBITS_SANITIZE=a
 test-portable: ; tests/portable/run.sh
 test-corrupt: ; tests/corrupt/run.sh
 fuzz: ; tests/fuzz/run.sh $(SECONDS)
-bench: ; $(PYTHON) -m samebits bench
+bench: ; PYTHON="$(PYTHON)" benchmarks/run.sh
 lint: ; ruff check . && ruff format --check . && pyright && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs $(CLANG_FORMAT) --dry-run -Werror
 format: ; ruff format . && git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' | xargs $(CLANG_FORMAT) -i
 clean: ; rm -rf build

@@ -1,7 +1,10 @@
 # The CUDA kernels are a shared module of their own (_cuda.so, static CUDA runtime) that the core opens
-# at run time when a driver is present. Nothing else links against CUDA.
+# at run time. Nothing else links against CUDA. SAMEBITS_CUDA=EMULATOR builds the module for the emulator
+# of tests/cuda, which runs the kernels on the CPU: very slow, for tests.
 set(SAMEBITS_CUDA_FOUND OFF)
-if(NOT SAMEBITS_CUDA STREQUAL "OFF" AND EXISTS ${CMAKE_SOURCE_DIR}/csrc/nn/cuda/conv_cuda.cu)
+if(SAMEBITS_CUDA STREQUAL "EMULATOR")
+  set(SAMEBITS_CUDA_FOUND EMULATOR)
+elseif(NOT SAMEBITS_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
@@ -11,17 +14,26 @@ if(NOT SAMEBITS_CUDA STREQUAL "OFF" AND EXISTS ${CMAKE_SOURCE_DIR}/csrc/nn/cuda/
   endif()
 endif()
 message(STATUS "Samebits CUDA kernels: ${SAMEBITS_CUDA_FOUND}")
+
 if(SAMEBITS_CUDA_FOUND)
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 120)
+  file(GLOB cuda_sources CONFIGURE_DEPENDS csrc/cuda/*.cu)
+  target_compile_definitions(samebits_core PUBLIC SAMEBITS_HAVE_CUDA)
+  if(SAMEBITS_CUDA_FOUND STREQUAL "EMULATOR")
+    set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CXX
+                                COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas;-fno-strict-aliasing")
+    file(GLOB emulator_sources CONFIGURE_DEPENDS tests/cuda/emulator/*.cpp)
+    add_library(_cuda MODULE ${cuda_sources} ${emulator_sources})
+    target_include_directories(_cuda BEFORE PRIVATE tests/cuda/emulator)
+  else()
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 80 90a-real 120)
+    endif()
+    enable_language(CUDA)
+    add_library(_cuda MODULE ${cuda_sources})
+    set_target_properties(_cuda PROPERTIES CUDA_STANDARD 17 CUDA_RUNTIME_LIBRARY Static)
   endif()
-  enable_language(CUDA)
-  set(CMAKE_CUDA_STANDARD 17)
-  add_library(_cuda MODULE csrc/nn/cuda/conv_cuda.cu)
-  set_target_properties(_cuda PROPERTIES PREFIX "" CUDA_RUNTIME_LIBRARY Static)
+  set_target_properties(_cuda PROPERTIES PREFIX "")
   target_include_directories(_cuda PRIVATE csrc)
-  target_sources(samebits_core PRIVATE csrc/nn/cuda/cuda_module.cpp)
-  target_compile_definitions(samebits_core PRIVATE SAMEBITS_HAVE_CUDA)
   install(TARGETS _cuda DESTINATION samebits)
   if(SAMEBITS_INPLACE)
     set_target_properties(_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY

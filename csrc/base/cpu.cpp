@@ -6,34 +6,31 @@
 namespace samebits {
 namespace {
 
-bool available(VectorSet set) {
-  switch (set) {
-    case VectorSet::none:
-      return true;
-    case VectorSet::avx2:
+bool have_avx2() {
 #ifdef SAMEBITS_HAVE_AVX2
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-             __builtin_cpu_supports("bmi2");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi2");
 #else
-      return false;
-#endif
-    case VectorSet::avx512:
-#ifdef SAMEBITS_HAVE_AVX512
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("avx512vnni");
-#else
-      return false;
-#endif
-  }
   return false;
+#endif
+}
+
+bool have_avx512() {
+#ifdef SAMEBITS_EMULATE_AVX512
+  return have_avx2();
+#elif defined(SAMEBITS_HAVE_AVX512)
+  return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
 }
 
 VectorSet vector_set_of(std::string_view target) {
   if (target == "scalar") return VectorSet::none;
-  const bool wide = target != "avx2" && available(VectorSet::avx512);
-  if (wide) return VectorSet::avx512;
-  return available(VectorSet::avx2) ? VectorSet::avx2 : VectorSet::none;
+  if (target != "avx2" && have_avx512()) return VectorSet::avx512;
+  return have_avx2() ? VectorSet::avx2 : VectorSet::none;
 }
 
 std::atomic<VectorSet>& setting() {

@@ -14,6 +14,7 @@ enum class ErrorKind {
   model_mismatch,
   limit_exceeded,
   invalid_argument,
+  device_error,  // a GPU is missing, full, or failed
 };
 
 class Error : public std::runtime_error {

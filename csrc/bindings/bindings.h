@@ -3,12 +3,19 @@
 
 #include <pybind11/pybind11.h>
 
+#include "base/error.h"
+
 namespace samebits {
 
 void bind_errors(pybind11::module_& m);
 void bind_nn(pybind11::module_& m);
+void bind_prepared_conv(pybind11::module_& m);
 void bind_entropy(pybind11::module_& m);
 void bind_bitstream(pybind11::module_& m);
 void bind_codec(pybind11::module_& m);
+void bind_cuda(pybind11::module_& m);
+
+// The class of samebits/errors.py for a kind of error.
+pybind11::object error_class(ErrorKind kind);
 
 }  // namespace samebits

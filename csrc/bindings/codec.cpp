@@ -121,9 +121,10 @@ class TracingCoder : public StepCoder {
  public:
   TracingCoder(StepCoder& coder, LatentTrace& trace) : coder_(coder), trace_(trace) {}
 
-  void code(const Step& step, const StepParameters& parameters,
+  void code(const Step& step, const StepParameters& parameters, int64_t begin, int64_t end,
             std::span<int32_t> symbols) override {
-    coder_.code(step, parameters, symbols);
+    coder_.code(step, parameters, begin, end, symbols);
+    if (end < static_cast<int64_t>(symbols.size())) return;
     size_t i = 0;
     for (const Rect& rect : step) {
       const MaskedPositions positions(trace_.mean.height, trace_.mean.width, rect.phase_mask);

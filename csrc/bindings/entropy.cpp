@@ -3,9 +3,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -43,23 +46,59 @@ struct CodingTables {
   CostTable cost;
 };
 
-// lanes = 0: as many as suit the estimated size.
-py::bytes range_encode(const Array<int32_t>& symbols, const Array<uint8_t>& rows,
+// Narrow symbols are widened in parts, each a multiple of any number of lanes.
+template <class T>
+std::vector<uint8_t> encode_all(std::span<const T> symbols, std::span<const uint8_t> rows,
+                                const CdfTables& tables, int lanes) {
+  RangeEncoder encoder(tables, lanes);
+  if constexpr (std::is_same_v<T, int32_t>) {
+    encoder.encode(symbols, rows);
+  } else {
+    constexpr size_t kPart = 4096;
+    std::array<int32_t, kPart> wide;
+    for (size_t i = 0; i < symbols.size(); i += kPart) {
+      const auto part = symbols.subspan(i, std::min(kPart, symbols.size() - i));
+      std::copy(part.begin(), part.end(), wide.begin());
+      encoder.encode(std::span(wide).first(part.size()), rows.subspan(i, part.size()));
+    }
+  }
+  return encoder.finish();
+}
+
+// With all lanes at first: where the payload shows that fewer suit its size, it is short enough to
+// be coded again.
+template <class T>
+std::vector<uint8_t> encode_with_suitable_lanes(std::span<const T> symbols,
+                                                std::span<const uint8_t> rows,
+                                                const CdfTables& tables) {
+  constexpr size_t kCostOfLanes = 80;
+  std::vector<uint8_t> payload = encode_all(symbols, rows, tables, kMaxLanes);
+  const int lanes = lanes_for_bytes(payload.size() - std::min(kCostOfLanes, payload.size()));
+  return lanes == kMaxLanes ? payload : encode_all(symbols, rows, tables, lanes);
+}
+
+// lanes = 0: as many as suit the size.
+template <class T>
+py::bytes range_encode(const Array<T>& symbols, const Array<uint8_t>& rows,
                        const CodingTables& tables, int lanes) {
   const auto symbol_view = view(symbols);
   const auto row_view = view(rows);
+  if (symbol_view.size() != row_view.size()) {
+    fail(ErrorKind::invalid_argument, "symbols and rows must have the same size");
+  }
   std::vector<uint8_t> payload;
   {
     py::gil_scoped_release release;
-    if (lanes == 0) {
-      const uint64_t bits_q16 = tables.cost.sum_q16(symbol_view, row_view);
-      lanes = lanes_for_bytes(static_cast<size_t>(bits_q16 >> 19));
-    }
-    RangeEncoder encoder(tables.cdf, lanes);
-    encoder.encode(symbol_view, row_view);
-    payload = encoder.finish();
+    payload = lanes == 0 ? encode_with_suitable_lanes(symbol_view, row_view, tables.cdf)
+                         : encode_all(symbol_view, row_view, tables.cdf, lanes);
   }
   return {reinterpret_cast<const char*>(payload.data()), payload.size()};
+}
+
+template <class T>
+void bind_range_encode(py::module_& m) {
+  m.def("range_encode", &range_encode<T>, py::arg("symbols").noconvert(),
+        py::arg("rows").noconvert(), py::arg("tables"), py::kw_only(), py::arg("lanes"));
 }
 
 Array<int32_t> range_decode(const py::buffer& stream, const Array<uint8_t>& rows,
@@ -97,8 +136,9 @@ void bind_entropy(py::module_& m) {
       .def(py::init<const Array<uint16_t>&, const Array<int32_t>&, const Array<int32_t>&>(),
            py::arg("starts").noconvert(), py::arg("row_begin").noconvert(),
            py::arg("min_symbol").noconvert());
-  m.def("range_encode", &range_encode, py::arg("symbols").noconvert(), py::arg("rows").noconvert(),
-        py::arg("tables"), py::kw_only(), py::arg("lanes"));
+  bind_range_encode<int32_t>(m);
+  bind_range_encode<int16_t>(m);
+  bind_range_encode<int8_t>(m);
   m.def("range_decode", &range_decode, py::arg("stream"), py::arg("rows").noconvert(),
         py::arg("tables"));
   m.def("coding_cost_q16", &coding_cost_q16, py::arg("symbols").noconvert(),

@@ -19,20 +19,24 @@ const char* class_name(ErrorKind kind) {
       return "LimitExceeded";
     case ErrorKind::invalid_argument:
       return "InvalidArgument";
+    case ErrorKind::device_error:
+      return "DeviceError";
   }
   return "SamebitsError";
 }
 
 }  // namespace
 
+pybind11::object error_class(ErrorKind kind) {
+  return pybind11::module_::import("samebits.errors").attr(class_name(kind));
+}
+
 void bind_errors(pybind11::module_&) {
   pybind11::register_local_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
     } catch (const Error& error) {
-      pybind11::object type =
-          pybind11::module_::import("samebits.errors").attr(class_name(error.kind()));
-      PyErr_SetString(type.ptr(), error.what());
+      PyErr_SetString(error_class(error.kind()).ptr(), error.what());
     }
   });
 }

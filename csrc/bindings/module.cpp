@@ -6,7 +6,9 @@ PYBIND11_MODULE(_core, m) {
   m.attr("version") = SAMEBITS_VERSION;
   samebits::bind_errors(m);
   samebits::bind_nn(m);
+  samebits::bind_prepared_conv(m);
   samebits::bind_entropy(m);
   samebits::bind_bitstream(m);
   samebits::bind_codec(m);
+  samebits::bind_cuda(m);
 }

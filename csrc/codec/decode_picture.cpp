@@ -19,9 +19,12 @@ class StepDecoder : public StepCoder {
  public:
   explicit StepDecoder(RangeDecoder& decoder) : decoder_(decoder) {}
 
-  void code(const Step&, const StepParameters& parameters, std::span<int32_t> symbols) override {
-    decoder_.decode(parameters.row, symbols);
-    for (int32_t symbol : symbols) {
+  void code(const Step&, const StepParameters& parameters, int64_t begin, int64_t end,
+            std::span<int32_t> symbols) override {
+    const std::span<const uint8_t> rows = parameters.row;
+    const std::span<int32_t> stretch = symbols.subspan(begin, end - begin);
+    decoder_.decode(rows.subspan(begin, end - begin), stretch);
+    for (int32_t symbol : stretch) {
       if (symbol >= -kMaxSymbol && symbol <= kMaxSymbol) continue;
       fail(ErrorKind::corrupt_stream, "a latent symbol is " + std::to_string(symbol) +
                                           ", no encoder writes more than 1048576; damaged stream?");
@@ -37,13 +40,6 @@ std::string hex(const std::array<uint8_t, 3>& id) {
   std::string text;
   for (uint8_t byte : id) text += {digits[byte >> 4], digits[byte & 15]};
   return text;
-}
-
-void check_model(const Header& header, const Model& model) {
-  if (header.model_id == model.id()) return;
-  fail(ErrorKind::model_mismatch, "the stream was made with model " + hex(header.model_id) +
-                                      ", this is model " + hex(model.id()) +
-                                      "; decode it with the weights file it was made with");
 }
 
 void check_memory(const Model& model, const Header& header, const LatentSizes& sizes,
@@ -72,6 +68,13 @@ void check_crc(const Tensor<int16_t>& y_hat, uint32_t expected) {
 }
 
 }  // namespace
+
+void check_model(const Header& header, const Model& model) {
+  if (header.model_id == model.id()) return;
+  fail(ErrorKind::model_mismatch, "the stream was made with model " + hex(header.model_id) +
+                                      ", this is model " + hex(model.id()) +
+                                      "; decode it with the weights file it was made with");
+}
 
 uint32_t latent_crc(const Tensor<int16_t>& y_hat) {
   std::vector<uint8_t> row(static_cast<size_t>(y_hat.width) * y_hat.channels * 2);

@@ -29,6 +29,9 @@ struct DecodeResult {
   int lanes = 0;
 };
 
+// Error(model_mismatch) if the stream was made with another model.
+void check_model(const Header& header, const Model& model);
+
 // CRC-32 of the latents as little-endian int16 in HWC order (arithmetic.md 4).
 uint32_t latent_crc(const Tensor<int16_t>& y_hat);
 

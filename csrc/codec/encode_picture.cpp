@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/threads.h"
 #include "codec/decode_picture.h"
 #include "codec/hyper_latents.h"
 #include "codec/working_set.h"
@@ -70,27 +69,26 @@ Header make_header(const PictureView& picture, const Model& model, const EncodeO
 
 }  // namespace
 
-void StepQuantizer::code(const Step& step, const StepParameters& parameters,
-                         std::span<int32_t> symbols) {
+void StepQuantizer::code(const Step& step, const StepParameters& parameters, int64_t begin,
+                         int64_t end, std::span<int32_t> symbols) {
   const int32_t* gain = model_.gain.row(quality_);
-  int64_t first = 0;
+  int64_t first = 0;  // of the rectangle
   for (const Rect& rect : step) {
     const MaskedPositions positions(y_.height, y_.width, rect.phase_mask);
     const int channels = rect.channels();
-    parallel_for(positions.count(), [&](int64_t begin, int64_t end) {
-      for (int64_t n = begin; n < end; ++n) {
-        const Position p = positions.at(n);
-        for (int c = 0; c < channels; ++c) {
-          const int64_t i = first + n * channels + c;
-          const int channel = rect.channel_begin + c;
-          symbols[i] = quantize(y_.at(p.row, p.column)[channel] - parameters.mean[i], gain[channel],
-                                deadzone_q8_, kMaxSymbol);
-        }
+    const int64_t last = first + positions.count() * channels;
+    for (int64_t i = std::max(begin, first); i < std::min(end, last);) {
+      const Position p = positions.at((i - first) / channels);
+      const int16_t* y = y_.at(p.row, p.column);
+      int channel = rect.channel_begin + static_cast<int>((i - first) % channels);
+      for (; channel < rect.channel_end && i < end; ++channel, ++i) {
+        symbols[i] =
+            quantize(y[channel] - parameters.mean[i], gain[channel], deadzone_q8_, kMaxSymbol);
       }
-    });
-    first += positions.count() * channels;
+    }
+    first = last;
   }
-  batches_.push_back({{symbols.begin(), symbols.end()}, parameters.row});
+  if (end == first) batches_.push_back({{symbols.begin(), symbols.end()}, parameters.row});
 }
 
 EncodeResult encode_picture(const PictureView& picture, const Model& model,

@@ -45,7 +45,7 @@ class StepQuantizer : public StepCoder {
   StepQuantizer(const Model& model, int quality, int deadzone_q8, const Tensor<int16_t>& y)
       : model_(model), quality_(quality), deadzone_q8_(deadzone_q8), y_(y) {}
 
-  void code(const Step& step, const StepParameters& parameters,
+  void code(const Step& step, const StepParameters& parameters, int64_t begin, int64_t end,
             std::span<int32_t> symbols) override;
 
   std::vector<Batch> take_batches() { return std::move(batches_); }

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/in_order.h"
 #include "base/threads.h"
-#include "codec/latent_values.h"
+#include "codec/latent_runs.h"
 
 namespace samebits {
 namespace {
@@ -38,23 +39,36 @@ int64_t EntropyModel::elements(const Step& step) const {
   return count;
 }
 
-StepParameters EntropyModel::parameters(const Step& step) {
-  StepParameters parameters;
-  parameters.mean.resize(elements(step));
-  parameters.row.resize(parameters.mean.size());
+StepParameters EntropyModel::parameters(const Step& step, const Ready& ready) {
+  // Positions [begin, end) of a rectangle, whose elements begin at `first`.
+  struct Block {
+    const Rect* rect;
+    std::shared_ptr<const RangeLayers> layers;
+    int64_t begin, end, first;
+  };
+  std::vector<Block> blocks;
   int64_t first = 0;
   for (const Rect& rect : step) {
-    rect_parameters(rect, parameters.mean.data() + first, parameters.row.data() + first);
-    first += positions(rect).count() * rect.channels();
+    const auto layers = model_.layers->range(model_, rect.channel_begin, rect.channel_end);
+    const int64_t count = positions(rect).count();
+    for (int64_t begin = 0; begin < count; begin += kBlock)
+      blocks.push_back({&rect, layers, begin, std::min(count, begin + kBlock), first});
+    first += count * rect.channels();
   }
+  StepParameters parameters;
+  parameters.mean.resize(first);
+  parameters.row.resize(first);
+  const auto compute = [&](int64_t n) {
+    const Block& block = blocks[n];
+    block_parameters(*block.rect, *block.layers, block.begin, block.end,
+                     parameters.mean.data() + block.first, parameters.row.data() + block.first);
+  };
+  const auto computed = [&](int64_t, int64_t end) {
+    const Block& last = blocks[end - 1];
+    ready(parameters, last.first + last.end * last.rect->channels());
+  };
+  produce_in_order(static_cast<int64_t>(blocks.size()), compute, computed);
   return parameters;
-}
-
-void EntropyModel::rect_parameters(const Rect& rect, int16_t* mean, uint8_t* row) {
-  const auto layers = model_.layers->range(model_, rect.channel_begin, rect.channel_end);
-  for_blocks(positions(rect).count(), [&](int64_t begin, int64_t end) {
-    block_parameters(rect, *layers, begin, end, mean, row);
-  });
 }
 
 // The network at positions [begin, end) of a rectangle. All layers are 1 x 1, so positions side by
@@ -80,12 +94,9 @@ void EntropyModel::block_parameters(const Rect& rect, const RangeLayers& layers,
     const Position p = at.at(begin + i);
     // An element is coded once, and until then its proxy is the prediction.
     const int16_t* prediction = proxy_.at(p.row, p.column) + rect.channel_begin;
-    for (int c = 0; c < channels; ++c) {
-      const size_t from = static_cast<size_t>(i) * channels + c;
-      const int64_t to = (begin + i) * channels + c;
-      mean[to] = clamp16(prediction[c] + delta[from]);
-      row[to] = scale_row(log_scale[from], log2_gain[c], model_.scale_rows);
-    }
+    const int64_t from = int64_t{i} * channels, to = (begin + i) * channels;
+    means_and_rows(prediction, delta.data() + from, log_scale.data() + from, log2_gain,
+                   model_.scale_rows, channels, mean + to, row + to);
   }
 }
 
@@ -111,14 +122,9 @@ std::vector<int16_t> EntropyModel::update_proxy(const Rect& rect, const int16_t*
   for_blocks(at.count(), [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       const Position p = at.at(n);
-      int16_t* proxy = proxy_.at(p.row, p.column) + rect.channel_begin;
-      for (int c = 0; c < channels; ++c) {
-        const int64_t i = n * channels + c;
-        const int16_t y_hat = dequantize(mean[i], symbols[i], inverse_gain[c]);
-        changes[i] = static_cast<int16_t>(proxy_q(y_hat, model_.proxy_shift) -
-                                          proxy_q(proxy[c], model_.proxy_shift));
-        proxy[c] = y_hat;
-      }
+      const int64_t first = n * channels;
+      update_proxies(mean + first, symbols + first, inverse_gain, model_.proxy_shift, channels,
+                     proxy_.at(p.row, p.column) + rect.channel_begin, changes.data() + first);
     }
   });
   return changes;
@@ -137,9 +143,15 @@ Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& sc
   EntropyModel entropy_model(model, quality, std::move(hyper));
   std::vector<int32_t> symbols;
   for (const Step& step : schedule) {
-    const StepParameters parameters = entropy_model.parameters(step);
-    symbols.resize(parameters.mean.size());
-    coder.code(step, parameters, symbols);
+    const int64_t elements = entropy_model.elements(step);
+    symbols.resize(elements);
+    int64_t coded = 0;
+    const auto ready = [&](const StepParameters& parameters, int64_t end) {
+      if (end < elements) end -= end % StepCoder::kStretch;
+      if (end > coded) coder.code(step, parameters, coded, end, symbols);
+      coded = std::max(coded, end);
+    };
+    const StepParameters parameters = entropy_model.parameters(step, ready);
     const bool last = &step == &schedule.back();
     entropy_model.update(step, parameters, symbols,
                          last ? EntropyModel::StepIs::last : EntropyModel::StepIs::followed);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -29,9 +30,13 @@ struct StepParameters {
 // The part of the loop in which encoder and decoder differ.
 class StepCoder {
  public:
+  // Stretches of a step begin at multiples of this, so that each begins with lane 0.
+  static constexpr int64_t kStretch = 32;
+
   virtual ~StepCoder() = default;
-  // Finds (encoder) or decodes (decoder) the symbols of a step, in coding order.
-  virtual void code(const Step& step, const StepParameters& parameters,
+  // Finds (encoder) or decodes (decoder) the symbols of a step's elements [begin, end), in coding
+  // order. Stretches come in order, while parameters of later ones are still being computed.
+  virtual void code(const Step& step, const StepParameters& parameters, int64_t begin, int64_t end,
                     std::span<int32_t> symbols) = 0;
 };
 
@@ -40,8 +45,11 @@ class EntropyModel {
   // Keeps a reference to `model`.
   EntropyModel(const Model& model, int quality, HyperInformation hyper);
 
-  // The network at the elements of a step, from the state before the step.
-  StepParameters parameters(const Step& step);
+  // The network at the elements of a step, from the state before the step. `ready(end)` hears that
+  // the first `end` elements of the parameters are there: in order, on one thread at a time, while
+  // others go on.
+  using Ready = std::function<void(const StepParameters& parameters, int64_t end)>;
+  StepParameters parameters(const Step& step, const Ready& ready);
 
   // The true values of a step are known: new proxy, new mask, and new sums unless this was the last
   // step and nobody will read them.
@@ -62,7 +70,6 @@ class EntropyModel {
   MaskedPositions positions(const Rect& rect) const {
     return MaskedPositions(proxy_.height, proxy_.width, rect.phase_mask);
   }
-  void rect_parameters(const Rect& rect, int16_t* mean, uint8_t* row);
   void block_parameters(const Rect& rect, const RangeLayers& layers, int64_t begin, int64_t end,
                         int16_t* mean, uint8_t* row) const;
   std::vector<int16_t> update_proxy(const Rect& rect, const int16_t* mean, const int32_t* symbols);

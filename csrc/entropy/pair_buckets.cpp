@@ -25,11 +25,11 @@ void append_pair_buckets(std::vector<PairBucket>& buckets, std::span<const uint3
   for (uint32_t begin = 0; begin < 1u << 16; begin += kBucketSize) {
     const uint32_t end = begin + kBucketSize;
     while (bounds[entry + 1] <= begin) ++entry;
-    uint32_t most = 0;
+    uint32_t most = 0, two = covered(bounds, min_symbol, entry, begin, end);
     PairBucket bucket{};
     for (size_t first = entry; first + 1 < bounds.size() && bounds[first] < end; ++first) {
-      const uint32_t one = covered(bounds, min_symbol, first, begin, end);
-      const uint32_t two = covered(bounds, min_symbol, first + 1, begin, end);
+      const uint32_t one = two;
+      two = covered(bounds, min_symbol, first + 1, begin, end);
       if (one == 0 || one + two <= most) continue;
       most = one + two;
       bucket.start = static_cast<uint16_t>(bounds[first]);

@@ -29,6 +29,15 @@ uint32_t take_entry(const CdfTables& tables, const CdfTables::Row& row, uint32_t
   return static_cast<uint32_t>(c - (tables.bounds() + row.bounds_begin));
 }
 
+void decode_steps([[maybe_unused]] DecodeJob& job, [[maybe_unused]] int lanes) {
+#ifdef SAMEBITS_HAVE_AVX512
+  if (vector_set() == VectorSet::avx512 && lanes >= 16) return decode_steps_avx512(job, lanes);
+#endif
+#ifdef SAMEBITS_HAVE_AVX2
+  decode_steps_avx2(job, lanes);
+#endif
+}
+
 }  // namespace
 
 RangeDecoder::RangeDecoder(const CdfTables& tables, std::span<const uint8_t> payload)
@@ -112,9 +121,7 @@ size_t RangeDecoder::decode_vectors(std::span<const uint8_t> rows, std::span<int
       .search = search_group,
       .decoder = this,
   };
-#ifdef SAMEBITS_HAVE_AVX2
-  decode_steps_avx2(job, lanes_);
-#endif
+  decode_steps(job, lanes_);
   next_word_ = static_cast<size_t>(job.word - words_.data()) / 2;
   return static_cast<size_t>(job.symbols - symbols.data());
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstring>
 #include <string>
 
 #include "base/cpu.h"
@@ -11,6 +12,18 @@
 #include "entropy/range_coder.h"
 
 namespace samebits {
+namespace {
+
+void encode_steps([[maybe_unused]] EncodeJob& job, [[maybe_unused]] int lanes) {
+#ifdef SAMEBITS_HAVE_AVX512
+  if (vector_set() == VectorSet::avx512 && lanes >= 16) return encode_steps_avx512(job, lanes);
+#endif
+#ifdef SAMEBITS_HAVE_AVX2
+  encode_steps_avx2(job, lanes);
+#endif
+}
+
+}  // namespace
 
 int lanes_for_bytes(size_t estimated_payload_bytes) {
   const size_t lanes = std::bit_floor(std::max<size_t>(estimated_payload_bytes / 1500, 1));
@@ -42,7 +55,7 @@ size_t RangeEncoder::encode_vectors(std::span<const int32_t> symbols,
   for (size_t i = 0; i < whole; i += kSymbolsAtOnce) {
     const size_t steps = std::min(kSymbolsAtOnce, whole - i) / lanes;
     const size_t written = words_.size();
-    words_.resize(written + steps * lanes + kGroupLanes);
+    words_.resize(written + steps * lanes + kSpareWords);
     word_lane_.resize(words_.size());
     EncodeJob job{
         .window = &tables_.encode_window(),
@@ -57,9 +70,7 @@ size_t RangeEncoder::encode_vectors(std::span<const int32_t> symbols,
         .complete = complete_group,
         .encoder = this,
     };
-#ifdef SAMEBITS_HAVE_AVX2
-    encode_steps_avx2(job, lanes_);
-#endif
+    encode_steps(job, lanes_);
     words_.resize(static_cast<size_t>(job.word - words_.data()));
     word_lane_.resize(words_.size());
   }
@@ -153,28 +164,33 @@ std::array<uint16_t, 2> RangeEncoder::last_words(int lane) {
 // renormalizations; what was pending at one belongs where its lane had the third one before it.
 void RangeEncoder::place_words(uint8_t* places) {
   struct NextPlaces {
-    uint32_t pending, after_that, last;
+    uint64_t pending_and_next;  // low and high half
+    uint64_t last;
   };
-  const uint32_t begin = 2 * static_cast<uint32_t>(lanes_);
-  const auto put = [places](uint32_t place, uint32_t word) {
-    places[2 * size_t{place}] = static_cast<uint8_t>(word);
-    places[2 * size_t{place} + 1] = static_cast<uint8_t>(word >> 8);
+  const auto put = [places](uint64_t place, uint32_t word) {
+    const uint8_t bytes[2] = {static_cast<uint8_t>(word), static_cast<uint8_t>(word >> 8)};
+    std::memcpy(places + 2 * place, bytes, 2);  // one store, which two assignments are not
   };
+  const uint64_t begin = 2 * static_cast<uint64_t>(lanes_);
+  const size_t count = words_.size();
+  const uint64_t nowhere = begin + count;
   std::array<std::array<uint16_t, 2>, kMaxLanes> last;
   std::array<NextPlaces, kMaxLanes> next;
-  const uint32_t nowhere = begin + static_cast<uint32_t>(words_.size());
-  for (int lane = 0; lane < lanes_; ++lane) {
-    last[lane] = last_words(lane);
-    next[lane] = {nowhere, 2 * static_cast<uint32_t>(lane), 2 * static_cast<uint32_t>(lane) + 1};
+  for (uint64_t lane = 0; lane < begin / 2; ++lane) {
+    last[lane] = last_words(static_cast<int>(lane));
+    next[lane] = {nowhere | (2 * lane) << 32, 2 * lane + 1};
   }
-  for (size_t i = 0; i < words_.size(); ++i) {
-    NextPlaces& lane = next[word_lane_[i]];
-    put(lane.pending, words_[i]);
-    lane = {lane.after_that, lane.last, begin + static_cast<uint32_t>(i)};
+  const uint16_t* const words = words_.data();
+  const uint8_t* const lanes = word_lane_.data();
+  for (size_t i = 0; i < count; ++i) {
+    NextPlaces& lane = next[lanes[i]];
+    const NextPlaces now = lane;
+    lane = {now.pending_and_next >> 32 | now.last << 32, begin + i};
+    put(static_cast<uint32_t>(now.pending_and_next), words[i]);
   }
-  for (int lane = 0; lane < lanes_; ++lane) {
-    put(next[lane].pending, pending_[lane]);
-    put(next[lane].after_that, last[lane][0]);
+  for (uint64_t lane = 0; lane < begin / 2; ++lane) {
+    put(static_cast<uint32_t>(next[lane].pending_and_next), pending_[lane]);
+    put(next[lane].pending_and_next >> 32, last[lane][0]);
     put(next[lane].last, last[lane][1]);
   }
 }

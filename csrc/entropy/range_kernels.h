@@ -15,6 +15,7 @@
 namespace samebits {
 
 inline constexpr int kGroupLanes = 8;
+inline constexpr int kSpareWords = 16;
 
 // Eight lanes in the middle of a symbol: before it, and after it without the refill.
 struct DecodeGroup {
@@ -40,6 +41,10 @@ struct DecodeJob {
 // Decodes steps while all the words that a step can ask for are there, and moves rows, symbols,
 // steps and word on. 8, 16 or 32 lanes.
 void decode_steps_avx2(DecodeJob& job, int lanes);
+// 16 or 32 lanes.
+void decode_steps_avx512(DecodeJob& job, int lanes);
+// The rest of one step, from one of its groups on, with callbacks where they are needed.
+void finish_decode_step_avx2(DecodeJob& job, int first_group, int groups);
 
 // Eight lanes of an encoder in the middle of a symbol: new_range is 0 where the symbol was not
 // found in the window, and pending above 0xFFFF where a carry runs on into words already written.
@@ -56,7 +61,7 @@ struct EncodeJob {
   uint32_t* low;  // of all lanes
   uint32_t* range;
   uint32_t* pending;
-  // Where the next word and its lane go; each has room for one word per symbol and 8 more.
+  // Where the next word and its lane go; each has room for a word per symbol and kSpareWords.
   uint16_t* word;
   uint8_t* word_lane;
   // Does what is left for the lanes of `mask`, the first of which is `first_lane`. Words are
@@ -68,5 +73,7 @@ struct EncodeJob {
 
 // Encodes all steps and moves word and word_lane on. 8, 16 or 32 lanes.
 void encode_steps_avx2(EncodeJob& job, int lanes);
+void encode_steps_avx512(EncodeJob& job, int lanes);
+void finish_encode_step_avx2(EncodeJob& job, int first_group, int groups);
 
 }  // namespace samebits

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "nn/requantize.h"
+#include "nn/target_kernels.h"
 #include "nn/winograd.h"
 
 namespace samebits {
@@ -52,9 +53,7 @@ void ConvLayer::prepare() {
   require_size(weight.size(), int64_t{out_channels} * kernel * kernel * inputs, "weight");
   if (!bias.empty()) require_size(bias.size(), out_channels, "bias");
   if (!multiplier.empty() || !shift.empty()) require_requantization(*this);
-#ifdef SAMEBITS_HAVE_AVX2
-  packed = pack_weights(*this);
-#endif
+  if (kHaveVectorKernels) packed = pack_weights(*this);
   winograd = plan_winograd(*this);
   prepared = true;
 }

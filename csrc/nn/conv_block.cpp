@@ -12,6 +12,14 @@ namespace {
 // often a power of two, must not evict each other from the first-level cache.
 constexpr int kSlidePixels = 24;
 
+// Asks for one of several parts of `count` values that will be read soon. Kernels walk over the
+// pixels of one group at a time, which the hardware does not foresee.
+void prefetch_part(const int16_t* values, int64_t count, int part, int parts) {
+  constexpr int64_t kLine = 64 / sizeof(int16_t);
+  for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i += kLine)
+    __builtin_prefetch(values + i);
+}
+
 // Sums of a group in group order to natural order.
 void copy_sums(const int32_t* acc, int pixels, int channels, int32_t* out, int64_t stride) {
   for (int p = 0; p < pixels; ++p, acc += kOutputGroup, out += stride)
@@ -58,9 +66,13 @@ void slide(const ConvKernels& kernels, const ConvLayer& layer, const ConvBlocks&
   alignas(64) int32_t acc[kSlidePixels * kOutputGroup];
   for (int done = 0; done < pixels;) {
     DepthwiseRows rows = blocks.rows_from(first + done, std::min(kSlidePixels, pixels - done));
+    const int64_t values = int64_t{rows.pixels} * layer.in_channels;
+    const bool more = rows.step[2] != 0 && rows.x + 2 * rows.pixels <= rows.width;
+    const int16_t* next = more ? rows.row[2] + (rows.x + rows.pixels) * rows.step[2] : nullptr;
     for (int channel = 0; channel < layer.out_channels; channel += kOutputGroup) {
       const int g = channel / kOutputGroup;
       rows.channels = std::min(kOutputGroup, layer.out_channels - channel);
+      if (more) prefetch_part(next, values, g, group_count(layer.out_channels));
       kernels.depthwise_rows(rows, layer.packed.weight.data() + g * layer.packed.group_weights,
                              layer.packed.bias.data() + channel, acc);
       finish_group(&kernels, layer, g, acc, done, rows.pixels, out);
@@ -87,12 +99,15 @@ void finish_group(const ConvKernels* kernels, const ConvLayer& layer, int g, con
 }
 
 void run_dense_block(const ConvKernels* kernels, const ConvLayer& layer, const ConvBlock& block,
-                     const BlockOutput& out) {
+                     const int16_t* next, const BlockOutput& out) {
   if (kernels == nullptr) return run_scalar(layer, block, out);
+  const int64_t values = int64_t{block.pixels} * block.in_channels;
   alignas(64) int32_t acc[kMaxTileGroups * kBlockPixels * kOutputGroup];
   const int groups = group_count(layer.out_channels);
+  const int parts = (groups + kernels->tile_groups - 1) / kernels->tile_groups;
   for (int g = 0; g < groups; g += kernels->tile_groups) {
     const int count = std::min(kernels->tile_groups, groups - g);
+    if (next != nullptr) prefetch_part(next, values, g / kernels->tile_groups, parts);
     kernels->dense(block, layer.packed.weight.data() + g * layer.packed.group_weights,
                    layer.packed.bias.data() + g * kOutputGroup, count, acc);
     for (int i = 0; i < count; ++i)

@@ -21,9 +21,10 @@ struct BlockOutput {
 void finish_group(const ConvKernels* kernels, const ConvLayer& layer, int g, const int32_t* acc,
                   int64_t first, int pixels, const BlockOutput& out);
 
-// `kernels` is null for scalar. The layer is prepared.
+// `kernels` is null for scalar. The layer is prepared. `next` is a hint: so many values as the
+// block's pixels have will be read from there next; or null.
 void run_dense_block(const ConvKernels* kernels, const ConvLayer& layer, const ConvBlock& block,
-                     const BlockOutput& out);
+                     const int16_t* next, const BlockOutput& out);
 // Output pixels first .. first + pixels - 1 of a depthwise layer.
 void run_depthwise_block(const ConvKernels* kernels, const ConvLayer& layer,
                          const ConvBlocks& blocks, int64_t first, int pixels,

@@ -93,7 +93,7 @@ struct ConvKernels {
   void (*requantize)(const RequantizeJob& job);
 };
 
-extern const ConvKernels kConvAvx2;
+extern const ConvKernels kConvAvx2, kConvAvx512, kConvNeon;
 
 // The definition. Its sums are in natural order, [pixels][out_channels].
 struct ConvLayer;

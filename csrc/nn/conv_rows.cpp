@@ -11,7 +11,8 @@
 #include "nn/conv_block.h"
 #include "nn/conv_blocks.h"
 #ifdef SAMEBITS_HAVE_CUDA
-#include "nn/cuda/cuda_module.h"
+#include "cuda/cuda_module.h"
+#include "nn/network_view.h"
 #endif
 #include "nn/target.h"
 #include "nn/target_kernels.h"
@@ -65,7 +66,10 @@ void run_rows(const ConvLayer& layer, const RowWindow& x, int begin, int end,
       return run_depthwise_block(kernels, layer, blocks, first, pixels, block_out);
     const int16_t* inputs[kMaxTaps * kBlockPixels];
     blocks.gather(first, pixels, inputs);
-    run_dense_block(kernels, layer, {inputs, blocks.taps(), pixels, layer.in_channels}, block_out);
+    const bool more =
+        layer.kernel == 1 && layer.stride == 1 && first + 2 * pixels <= blocks.pixels();
+    run_dense_block(kernels, layer, {inputs, blocks.taps(), pixels, layer.in_channels},
+                    more ? inputs[0] + int64_t{pixels} * layer.in_channels : nullptr, block_out);
   });
 }
 
@@ -83,33 +87,6 @@ void require_activations(const ConvLayer& layer, const Residual* residual) {
            std::to_string(residual->hi) + ", is not within int16");
 }
 
-#ifdef SAMEBITS_HAVE_CUDA
-CudaConv cuda_conv(const ConvLayer& layer, const RowWindow& x, int begin, int end, int32_t* sums,
-                   int16_t* activations) {
-  return {layer.in_channels,
-          layer.out_channels,
-          layer.kernel,
-          layer.stride,
-          layer.depthwise,
-          layer.weight.data(),
-          layer.bias.empty() ? nullptr : layer.bias.data(),
-          x.data,
-          x.first_row,
-          x.rows,
-          x.height,
-          x.width,
-          begin,
-          end,
-          sums,
-          activations,
-          layer.multiplier.data(),
-          layer.shift.data(),
-          layer.leaky,
-          layer.lo,
-          layer.hi};
-}
-#endif
-
 // True if the convolution was the GPU's; one of sums and activations is null.
 bool done_by_cuda(const ConvLayer& layer, const RowWindow& x, int begin, int end, int32_t* sums,
                   int16_t* activations, const Residual* residual) {
@@ -118,7 +95,19 @@ bool done_by_cuda(const ConvLayer& layer, const RowWindow& x, int begin, int end
     const int64_t count =
         int64_t{end - begin} * conv_output_size(x.width, layer.stride) * layer.out_channels;
     std::vector<int16_t> alone(residual == nullptr ? 0 : count);
-    run_cuda(cuda_conv(layer, x, begin, end, sums, residual ? alone.data() : activations));
+    const CudaConv conv{view_layer(layer, INT16_MIN, INT16_MAX),
+                        x.data,
+                        x.first_row,
+                        x.rows,
+                        x.height,
+                        x.width,
+                        begin,
+                        end,
+                        sums,
+                        residual ? alone.data() : activations};
+    CudaResult result;
+    require_cuda_module().conv2d(&conv, &result);
+    check_cuda(result);
     for (size_t i = 0; i < alone.size(); ++i)
       activations[i] =
           static_cast<int16_t>(clamp(alone[i] + residual->rows[i], residual->lo, residual->hi));
@@ -187,7 +176,7 @@ void depthwise_pointwise_rows(const ConvLayer& depthwise, const ConvLayer& point
                         {nullptr, between.data(), nullptr, 0, 0});
     const int16_t* inputs[kBlockPixels];
     for (int p = 0; p < pixels; ++p) inputs[p] = between.data() + int64_t{p} * channels;
-    run_dense_block(kernels, pointwise, {inputs, 1, pixels, channels},
+    run_dense_block(kernels, pointwise, {inputs, 1, pixels, channels}, nullptr,
                     offset_output(all, first * pointwise.out_channels));
   });
 }

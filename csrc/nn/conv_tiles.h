@@ -29,14 +29,17 @@ void dense_tile(const ConvBlock& block, int first_pixel, const int16_t* w, int64
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g) sum[p][g] = V::load_sums(bias + g * kOutputGroup);
-  const auto add_products = [&](const typename V::Pair(&x)[P]) __attribute__((always_inline)) {
+  // An input is broadcast where it is used: there is no register for all P of them.
+  const auto add_products = [&](const auto& input_of) __attribute__((always_inline)) {
     typename V::Pairs weights[G];
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g) weights[g] = V::load_pairs(w + g * group_weights);
 #pragma GCC unroll 8
-    for (int p = 0; p < P; ++p)
+    for (int p = 0; p < P; ++p) {
+      const typename V::Pair x = input_of(p);
 #pragma GCC unroll 4
-      for (int g = 0; g < G; ++g) V::add_products(sum[p][g], weights[g], x[p]);
+      for (int g = 0; g < G; ++g) V::add_products(sum[p][g], weights[g], x);
+    }
     w += 2 * kOutputGroup;
   };
   const int even_channels = block.in_channels & ~1;
@@ -44,17 +47,13 @@ void dense_tile(const ConvBlock& block, int first_pixel, const int16_t* w, int64
     const int16_t* in[P];
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) in[p] = block.inputs[t * block.pixels + first_pixel + p];
-    typename V::Pair x[P];
-    for (int i = 0; i < even_channels; i += 2) {
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) x[p] = V::broadcast_pair(in[p] + i);
-      add_products(x);
-    }
-    if (even_channels != block.in_channels) {
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) x[p] = V::broadcast_single(in[p] + even_channels);
-      add_products(x);
-    }
+    for (int i = 0; i < even_channels; i += 2)
+      add_products([&](int p)
+                       __attribute__((always_inline)) { return V::broadcast_pair(in[p] + i); });
+    if (even_channels != block.in_channels)
+      add_products([&](int p) __attribute__((always_inline)) {
+        return V::broadcast_single(in[p] + even_channels);
+      });
   }
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p)
@@ -144,24 +143,35 @@ void depthwise_block(const ConvBlock& block, int first_channel, int channels, co
     depthwise_pixels<V, false>(block, first_channel, channels, w, bias, acc);
 }
 
+// Three rows of the 16 channels in one column; nothing is known outside the picture.
+template <class V, bool kFull>
+struct DepthwiseColumn {
+  typename V::Channels row[3];
+
+  SAMEBITS_INLINE DepthwiseColumn(const DepthwiseRows& rows, int column) {
+    const bool inside = column >= 0 && column < rows.width;
+    for (int r = 0; r < 3; ++r)
+      row[r] = inside ? load_channels<V, kFull>(rows.row[r] + column * rows.step[r], rows.channels)
+                      : V::no_channels();
+  }
+};
+
 // Slides along a row: column c is loaded once and added to the outputs c - 1, c and c + 1.
 template <class V, bool kFull>
-void depthwise_slide(const DepthwiseRows& rows, const int16_t* w, const int32_t* bias,
-                     int32_t* acc) {
+void depthwise_slide(const DepthwiseRows& given, const int16_t* __restrict w,
+                     const int32_t* __restrict bias, int32_t* __restrict acc) {
   constexpr int kPair = 2 * kOutputGroup;
-  typename V::Sums left = V::load_sums(bias), middle = left;
+  const DepthwiseRows rows = given;  // a copy that no store can change
+  const int32_t* end = acc + rows.pixels * kOutputGroup;
+  const typename V::Sums start = V::load_sums(bias);
+  typename V::Sums left = start, middle = start;
   typename V::Channels last = V::no_channels();  // row 2 of the column before
-  // Only taps of column x - 1 and later count: what is added to `left` before that is never stored.
-  for (int c = rows.x - 1; c <= rows.x + rows.pixels; ++c) {
-    typename V::Channels top = V::no_channels(), center = top, bottom = top;
-    if (c >= 0 && c < rows.width) {
-      top = load_channels<V, kFull>(rows.row[0] + c * rows.step[0], rows.channels);
-      center = load_channels<V, kFull>(rows.row[1] + c * rows.step[1], rows.channels);
-      bottom = load_channels<V, kFull>(rows.row[2] + c * rows.step[2], rows.channels);
-    }
-    const typename V::Pairs upper = V::interleave(top, center);
-    const typename V::Pairs lower = V::interleave(last, bottom);
-    typename V::Sums right = V::load_sums(bias);
+  // The first two columns add to outputs before x as well, which are not stored.
+  for (int c = rows.x - 1; acc != end; ++c) {
+    const DepthwiseColumn<V, kFull> column(rows, c);
+    const typename V::Pairs upper = V::interleave(column.row[0], column.row[1]);
+    const typename V::Pairs lower = V::interleave(last, column.row[2]);
+    typename V::Sums right = start;
     V::add_products(right, V::load_pairs(w), upper);
     V::add_products(middle, V::load_pairs(w + kPair), upper);
     V::add_products(middle, V::load_pairs(w + 3 * kPair), lower);
@@ -173,7 +183,7 @@ void depthwise_slide(const DepthwiseRows& rows, const int16_t* w, const int32_t*
     }
     left = middle;
     middle = right;
-    last = bottom;
+    last = column.row[2];
   }
 }
 

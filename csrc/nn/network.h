@@ -99,6 +99,7 @@ class Network {
   friend class ProgramReader;
   friend class RowPipeline;
   friend class StageFusion;
+  friend class NetworkView;
 
   void require_input(const Tensor<int16_t>& in) const;
   void make_stages();

@@ -1,7 +1,9 @@
 // A layer's tables in the order the vector kernels read them (conv_kernels.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include "nn/conv_kernels.h"
@@ -10,14 +12,30 @@ namespace samebits {
 
 struct ConvLayer;
 
+// Cache lines: a vector load that crosses one costs two.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  LineAllocator() = default;
+  template <class U>
+  LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(std::size_t n) {
+    return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64}));
+  }
+  void deallocate(T* p, std::size_t) { ::operator delete (p, std::align_val_t{64}); }
+  bool operator==(const LineAllocator&) const { return true; }
+};
+template <class T>
+using AlignedVector = std::vector<T, LineAllocator<T>>;
+
 // Everything comes in groups of 16 output channels, in group order; what does not exist is 0.
 struct PackedConv {
   // Dense: [groups][taps][(I+1)/2][16][2], input channels 2i and 2i + 1 side by side.
   // Depthwise: [groups][pairs][16][2], the taps of kDepthwisePair, or one pair (0, none) if 1 x 1.
-  std::vector<int16_t> weight;
-  int64_t group_weights = 0;      // entries of a group
-  std::vector<int32_t> bias;      // [groups][16]
-  std::vector<GroupScale> scale;  // [groups], or empty without multiplier and shift
+  AlignedVector<int16_t> weight;
+  int64_t group_weights = 0;        // entries of a group
+  AlignedVector<int32_t> bias;      // [groups][16]
+  AlignedVector<GroupScale> scale;  // [groups], or empty without multiplier and shift
 };
 
 PackedConv pack_weights(const ConvLayer& layer);

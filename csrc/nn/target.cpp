@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "nn/target_kernels.h"
 #ifdef SAMEBITS_HAVE_CUDA
-#include "nn/cuda/cuda_module.h"
+#include "cuda/cuda_module.h"
 #endif
 
 namespace samebits {
@@ -17,26 +17,61 @@ struct Choice {
   Target target;
   const char* name;
 };
-constexpr Choice kChoices[] = {
-    {Target::scalar, "scalar"}, {Target::avx2, "avx2"}, {Target::cuda, "cuda"}};
+constexpr Choice kChoices[] = {{Target::scalar, "scalar"},
+                               {Target::avx2, "avx2"},
+                               {Target::avx512, "avx512"},
+                               {Target::neon, "neon"},
+                               {Target::cuda, "cuda"}};
+
+bool have_avx2() {
+#ifdef SAMEBITS_HAVE_AVX2
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi2");
+#else
+  return false;
+#endif
+}
+
+bool have_avx512() {
+#ifdef SAMEBITS_EMULATE_AVX512
+  return true;
+#elif defined(SAMEBITS_HAVE_AVX512)
+  return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
+bool have_neon() {
+#ifdef SAMEBITS_HAVE_NEON
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool have_cuda() {
+#ifdef SAMEBITS_HAVE_CUDA
+  return cuda_module() != nullptr;
+#else
+  return false;
+#endif
+}
 
 bool available(Target target) {
   switch (target) {
     case Target::scalar:
       return true;
     case Target::avx2:
-#ifdef SAMEBITS_HAVE_AVX2
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-             __builtin_cpu_supports("bmi2");
-#else
-      return false;
-#endif
+      return have_avx2();
+    case Target::avx512:
+      return have_avx512();
+    case Target::neon:
+      return have_neon();
     case Target::cuda:
-#ifdef SAMEBITS_HAVE_CUDA
-      return cuda_available();
-#else
-      return false;
-#endif
+      return have_cuda();
   }
   return false;
 }
@@ -79,7 +114,9 @@ std::vector<std::string> targets() {
 }
 
 Target fastest_cpu_target() {
-  return available(Target::avx2) ? Target::avx2 : Target::scalar;
+  for (const Target fast : {Target::avx512, Target::avx2, Target::neon})
+    if (available(fast)) return fast;
+  return Target::scalar;
 }
 
 const ConvKernels* target_kernels() {
@@ -87,6 +124,12 @@ const ConvKernels* target_kernels() {
   if (chosen == Target::cuda) chosen = fastest_cpu_target();
 #ifdef SAMEBITS_HAVE_AVX2
   if (chosen == Target::avx2) return &kConvAvx2;
+#endif
+#ifdef SAMEBITS_HAVE_AVX512
+  if (chosen == Target::avx512) return &kConvAvx512;
+#endif
+#ifdef SAMEBITS_HAVE_NEON
+  if (chosen == Target::neon) return &kConvNeon;
 #endif
   return nullptr;
 }

@@ -6,8 +6,9 @@
 
 namespace samebits {
 
+// avx512 needs VNNI, avx2 also FMA and BMI2; neon is every 64-bit ARM.
 // cuda: convolutions of whole pictures run on the GPU, everything else on the fastest CPU target.
-enum class Target { scalar, avx2, cuda };
+enum class Target { scalar, avx2, avx512, neon, cuda };
 
 // The target in use. At first SAMEBITS_TARGET, or the fastest of the CPU (cuda has to be asked
 // for). An unknown or unavailable name in SAMEBITS_TARGET is Error(invalid_argument).

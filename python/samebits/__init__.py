@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from samebits.errors import (
     CorruptStream,
+    DeviceError,
     InvalidArgument,
     LimitExceeded,
     ModelMismatch,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CorruptStream",
+    "DeviceError",
     "InvalidArgument",
     "LimitExceeded",
     "ModelMismatch",

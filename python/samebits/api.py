@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from samebits import _core, model_store
+from samebits import _core, gpu, model_store
 from samebits.errors import InvalidArgument, LimitExceeded, ModelMismatch
 from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
@@ -161,7 +161,9 @@ def decode(
     model: Model = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
-) -> np.ndarray:
+    device: str = "cpu",
+    cuda_stream=None,
+) -> "np.ndarray | _core.DeviceArray":
     """Decode a stream to samples, the same bits on every machine.
 
     Parameters
@@ -171,18 +173,42 @@ def decode(
     model : path of a weights file, optional
         For streams whose model is not installed.
     max_pixels, max_bytes : int
-        Refuse pictures that have more pixels, or need more memory, than this.
+        Refuse pictures that have more pixels, or need more memory, than this. On a CUDA device
+        ``max_bytes`` counts the device's memory.
+    device : str
+        ``"cpu"``, ``"cuda"`` (the current CUDA device), ``"cuda:N"``, or ``"auto"``: the current
+        CUDA device if that can be used, otherwise the CPU, with a warning that says why.
+    cuda_stream : int or object with an attribute ``cuda_stream``, optional
+        The CUDA stream to work on. When not given, the current stream of torch if the program
+        uses torch with CUDA, otherwise a stream of its own. The samples are complete on return.
 
     Returns
     -------
     uint8 array (H, W), (H, W, 3) or (H, W, 4)
-        Grey, RGB, or RGB and alpha; a grey picture with alpha comes as RGB and alpha.
+        Grey, RGB, or RGB and alpha; a grey picture with alpha comes as RGB and alpha. From a CUDA
+        device: an object with ``shape``, ``dtype``, ``to_numpy()`` and the DLPack protocol, whose
+        samples stay on the device. Alpha is only decoded on the CPU.
 
     Raises
     ------
     CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded
         See :mod:`samebits.errors`. No other error comes out of foreign bytes.
+    DeviceError
+        CUDA was asked for and cannot be used, or the device is full or has failed.
     """
+    if device != "cpu":
+        on_device = _decode_on_device(
+            stream,
+            model=model,
+            device=device,
+            cuda_stream=cuda_stream,
+            max_pixels=max_pixels,
+            max_bytes=max_bytes,
+        )
+        if on_device is not None:
+            return on_device
+    elif cuda_stream is not None:
+        raise InvalidArgument("cuda_stream is given, but device is 'cpu'; use device='cuda'")
     decoded = decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes)
     if decoded.alpha is None:
         return decoded.samples
@@ -190,6 +216,24 @@ def decode(
     rgba[:, :, :3] = decoded.samples if decoded.samples.ndim == 3 else decoded.samples[:, :, None]
     rgba[:, :, 3] = decoded.alpha
     return rgba
+
+
+def _decode_on_device(
+    stream, *, model: Model, device: str, **options
+) -> "_core.DeviceArray | None":
+    """The decoded samples on a CUDA device; None if ``device`` is "auto" and the CPU must do it."""
+    content = _as_bytes(stream)
+    parsed = _core.parse_stream(content)
+    if ALPHA in dict(parsed.chunks):
+        reason = "the picture has alpha, which is only decoded on the CPU"
+        if device != "auto":
+            raise InvalidArgument(f"{reason}; use device='cpu'")
+        gpu.warn_of_cpu(reason)
+        return None
+    loaded = model_store.model_for_decoding(parsed.header.model_id, model)
+    if device == "auto":
+        return gpu.decode_if_possible(content, loaded, **options)
+    return gpu.decode_on_gpu(content, loaded, device=device, **options)
 
 
 def decode_picture(

@@ -27,3 +27,7 @@ class LimitExceeded(SamebitsError):
 
 class InvalidArgument(SamebitsError, ValueError):
     """An argument is wrong, or a picture of a kind that Samebits does not code yet."""
+
+
+class DeviceError(SamebitsError):
+    """There is no usable GPU, or it is full or has failed: decode with ``device="cpu"``."""

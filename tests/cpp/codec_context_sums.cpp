@@ -56,7 +56,13 @@ void compare(const Model& model, const Schedule& schedule, int height, int width
       model, 50, {features, random_tensor(random, height, width, model.latent_channels, 32767)});
   CHECK(entropy.context().sums().data == full_pass(model, entropy, features).data);
   for (const Step& step : schedule) {
-    const StepParameters parameters = entropy.parameters(step);
+    int64_t told = 0;
+    const auto ready = [&](const StepParameters&, int64_t end) {
+      CHECK(end > told);
+      told = end;
+    };
+    const StepParameters parameters = entropy.parameters(step, ready);
+    CHECK(told == entropy.elements(step));
     CHECK(static_cast<int64_t>(parameters.mean.size()) == entropy.elements(step));
     std::vector<int32_t> symbols(parameters.mean.size());
     for (int32_t& s : symbols) s = static_cast<int32_t>(random.between(-200, 200));

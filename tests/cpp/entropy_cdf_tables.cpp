@@ -54,7 +54,70 @@ void finds_every_entry() {
   }
 }
 
+// An entry of a pair bucket has the bounds and the symbol that its row has, or no width; and the
+// most probable pair of a bucket was chosen: all of it where two entries share it.
+void pair_buckets_are_entries() {
+  Random random(2);
+  const CdfTables tables = extreme_tables(random);
+  for (int row = 0; row < tables.rows(); ++row) {
+    const uint32_t* const c = tables.bounds() + tables.row_data()[row].bounds_begin;
+    const uint32_t escape = tables.row_data()[row].escape;
+    const samebits::PairBucket* const buckets =
+        tables.pair_buckets() + row * samebits::kPairBucketsPerRow;
+    const auto check_entry = [&](uint32_t begin, uint32_t end, int symbol) {
+      if (begin == end) return;
+      const int64_t entry = int64_t{symbol} - tables.min_symbol(row);
+      CHECK(entry >= 0 && entry < escape);
+      CHECK(c[entry] == begin && c[entry + 1] == end);
+    };
+    for (uint32_t b = 0; b < 256; ++b) {
+      check_entry(buckets[b].start, buckets[b].middle, buckets[b].symbol);
+      check_entry(buckets[b].middle, buckets[b].end, buckets[b].symbol + 1);
+      uint32_t first = 0;
+      while (c[first + 1] <= b << 8) ++first;
+      const bool two_share_it = first + 2 <= escape && c[first + 2] >= (b + 1) << 8;
+      const int64_t symbol = int64_t{tables.min_symbol(row)} + first;
+      if (two_share_it && symbol >= INT16_MIN && symbol < INT16_MAX) {
+        CHECK(buckets[b].start <= b << 8 && buckets[b].end >= (b + 1) << 8);
+      }
+    }
+    CHECK(buckets[256].start == buckets[256].middle && buckets[256].middle == buckets[256].end);
+  }
+}
+
+// A column of the window has the bounds of its symbol in every row, and {0, 0} where there is none.
+void window_has_the_bounds(const CdfTables& tables) {
+  const samebits::EncodeWindow& window = tables.encode_window();
+  CHECK(window.width >= 1 && window.width < window.stride && window.stride / 16 % 2 == 1);
+  CHECK(window.entries.size() == static_cast<size_t>(tables.rows()) * window.stride);
+  for (int row = 0; row < tables.rows(); ++row) {
+    const uint32_t* const c = tables.bounds() + tables.row_data()[row].bounds_begin;
+    for (uint32_t column = 0; column < window.stride; ++column) {
+      const int64_t symbol = int64_t{window.first} + column;
+      const bool known = column < window.width && symbol >= tables.min_symbol(row) &&
+                         symbol <= tables.max_symbol(row);
+      const int64_t entry = known ? symbol - tables.min_symbol(row) : 0;
+      CHECK(window.entries[row * window.stride + column] ==
+            (known ? c[entry] | c[entry + 1] << 16 : 0));
+    }
+  }
+}
+
+void encode_windows() {
+  Random random(3);
+  window_has_the_bounds(extreme_tables(random));
+  for (const int32_t first : {INT32_MIN, -3000, -20, 0, 7, 3000, INT32_MAX - 40}) {
+    RowList list;
+    list.add(random_row(random, 40), first);
+    list.add(random_row(random, 2), first + 2);
+    window_has_the_bounds(list.tables());
+    CHECK(list.tables().encode_window().first == first);
+  }
+}
+
 int main() {
   refuses_bad_tables();
   finds_every_entry();
+  pair_buckets_are_entries();
+  encode_windows();
 }

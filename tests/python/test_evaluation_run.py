@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from samebits.cli import main
-from samebits.cli.bench import positives, timing_line, width_x_height
+from samebits.cli.bench_codec import positives, width_x_height
 from samebits.cli.evaluate import parse_qualities
 from samebits.errors import InvalidArgument, SamebitsError
 from samebits.evaluation import machine, time_codec
+from samebits.evaluation.benchmarks.codec_page import timing_line
 from samebits.evaluation.codecs import CodecOptions, as_rgb, make_codec
 from samebits.evaluation.measure import (
     find_pictures,

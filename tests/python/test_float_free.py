@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
-FOLDERS = ("base", "bitstream", "entropy", "nn", "codec")
+FOLDERS = ("base", "bitstream", "entropy", "cuda", "nn", "codec")
 SOURCES = sorted(source for folder in FOLDERS for source in (CSRC / folder).glob("*.cpp"))
 
 # libgcc's soft-float functions: __addsf3, __floatsidf, __fixdfsi, __extendsfdf2, __ltsf2 ...

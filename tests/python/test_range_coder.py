@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reference_range_coder as reference
+from samebits import _core
 from samebits.errors import CorruptStream, InvalidArgument, Truncated
 from samebits.kernels import CdfTables, range_decode, range_encode
 from samebits.kernels.coding import estimated_bits
@@ -111,6 +112,38 @@ def test_takes_views_and_any_bytes_like_stream():
         np.testing.assert_array_equal(range_decode(form, index.T[::2], tables), symbols.T[::2])
     with pytest.raises(InvalidArgument, match="contiguous"):
         range_decode(padded[:, 0], index.T[::2], tables)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 10_001])
+def test_takes_narrow_symbols(dtype, size):
+    tables = CdfTables.gaussian(["0.5", 3, 20])
+    rng = np.random.default_rng(15)
+    index = rng.integers(0, 3, size, dtype=np.uint8)
+    symbols = rng.integers(-128, 128, size).astype(dtype)
+    for lanes in (None, *LANES):
+        stream = range_encode(symbols, index, tables, lanes=lanes)
+        assert stream == range_encode(symbols.astype(np.int32), index, tables, lanes=lanes)
+
+
+def test_every_target_gives_the_same_bytes_and_symbols():
+    tables = CdfTables.gaussian_octaves()
+    rng = np.random.default_rng(16)
+    index = rng.integers(0, 80, 20_011, dtype=np.uint8)
+    symbols = np.rint(rng.normal(0, 2.0 ** ((index - 28.0) / 8))).astype(np.int32)
+    symbols[::997] = 5_000_000
+    before = _core.target()
+    streams = set()
+    try:
+        for target in _core.targets():
+            _core.set_target(target)
+            for lanes in LANES:
+                stream = range_encode(symbols, index, tables, lanes=lanes)
+                streams.add(stream)
+                np.testing.assert_array_equal(range_decode(stream, index, tables), symbols)
+    finally:
+        _core.set_target(before)
+    assert len(streams) == len(LANES)
 
 
 def test_number_of_lanes_follows_the_size():

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "entropy/range_kernels.h"
+#include "entropy/x86/table_lookups.h"
 #include "entropy/x86/word_shuffles.h"
 
 namespace samebits {
@@ -12,49 +13,43 @@ namespace {
 
 constexpr WordSpread kSpread;
 
-inline __m256i load(const void* p) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-inline void store(void* p, __m256i v) {
-  _mm256_storeu_si256(static_cast<__m256i*>(p), v);
-}
-
 struct State {
   __m256i range, code;
 };
 
-// Where the symbols of a group may be found: indices of buckets, and the estimates of t. It is made
-// long before it is used, with the work of other groups in between; through memory, because scalar
-// loads take their addresses from there at less cost than from the lanes of a vector.
+// Where the symbols of a group may be found.
 struct Guess {
-  alignas(32) uint32_t index[kGroupLanes];
-  alignas(32) int32_t t[kGroupLanes];
+  __m256i index;  // of buckets
+  __m256i t;      // an estimate
 };
 
-inline void guess(State lane, const uint8_t* rows, Guess* result) {
+// Two ways to divide: the first is less work, the second has its result sooner.
+enum class Quotient { divided, by_reciprocal };
+
+template <Quotient kQuotient>
+inline Guess guess(State lane, const uint8_t* rows) {
   // Half of each, for AVX2 converts signed integers only.
-  const __m256 quotient = _mm256_div_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(lane.code, 1)),
-                                        _mm256_cvtepi32_ps(_mm256_srli_epi32(lane.range, 1)));
-  const __m256i t = _mm256_cvttps_epi32(_mm256_mul_ps(quotient, _mm256_set1_ps(65536.0f)));
+  const __m256 code = _mm256_cvtepi32_ps(_mm256_srli_epi32(lane.code, 1));
+  const __m256 range = _mm256_cvtepi32_ps(_mm256_srli_epi32(lane.range, 1));
+  __m256 quotient;
+  if constexpr (kQuotient == Quotient::divided) {
+    quotient = _mm256_mul_ps(_mm256_div_ps(code, range), _mm256_set1_ps(65536.0f));
+  } else {
+    const __m256 rough = _mm256_rcp_ps(range);
+    const __m256 correction = _mm256_fnmadd_ps(range, rough, _mm256_set1_ps(2.0f));
+    const __m256 scaled_code = _mm256_mul_ps(code, _mm256_set1_ps(65536.0f));
+    quotient = _mm256_mul_ps(_mm256_mul_ps(scaled_code, rough), correction);
+  }
+  const __m256i t = _mm256_cvttps_epi32(quotient);
   const __m256i row = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows)));
-  store(result->t, t);
-  store(result->index,
-        _mm256_add_epi32(_mm256_srli_epi32(t, 8),
-                         _mm256_madd_epi16(row, _mm256_set1_epi32(kPairBucketsPerRow))));
+  const __m256i row_begin = _mm256_madd_epi16(row, _mm256_set1_epi32(kPairBucketsPerRow));
+  return {_mm256_add_epi32(_mm256_srli_epi32(t, 8), row_begin), t};
 }
 
-inline __m128 two_buckets(const PairBucket* buckets, const uint32_t* index) {
-  const __m128i one = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(buckets + index[0]));
-  return _mm_loadh_pi(_mm_castsi128_ps(one), reinterpret_cast<const __m64*>(buckets + index[1]));
-}
-
-// Hardware gathers are slower where this was tried.
-inline void load_buckets(const PairBucket* buckets, const uint32_t* index, __m256i* middle_start,
+inline void load_buckets(const PairBucket* buckets, __m256i index, __m256i* middle_start,
                          __m256i* end_symbol) {
-  const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(two_buckets(buckets, index)),
-                                        two_buckets(buckets, index + 4), 1);
-  const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(two_buckets(buckets, index + 2)),
-                                        two_buckets(buckets, index + 6), 1);
+  __m256 a, b;
+  load_bucket_pairs(buckets, index, &a, &b);
   *middle_start = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
   *end_symbol = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD));
 }
@@ -72,8 +67,7 @@ inline unsigned take_entries(const PairBucket* buckets, const Guess& guess, Stat
   load_buckets(buckets, guess.index, &middle_start, &end_symbol);
 
   // {end, start} of the entry guessed.
-  const __m256i is_first =
-      _mm256_cmpgt_epi32(_mm256_and_si256(middle_start, low_half), load(guess.t));
+  const __m256i is_first = _mm256_cmpgt_epi32(_mm256_and_si256(middle_start, low_half), guess.t);
   const __m256i second = _mm256_blend_epi16(_mm256_slli_epi32(middle_start, 16), end_symbol, 0x55);
   const __m256i entry = _mm256_blendv_epi8(second, middle_start, is_first);
   const __m256i symbol = _mm256_add_epi32(_mm256_srai_epi32(end_symbol, 16),
@@ -114,33 +108,6 @@ inline bool decode_group(const PairBucket* buckets, const Guess& guess, State* l
   return true;
 }
 
-// The rest of a step from the group on whose guess was wrong. The lanes are in memory here, and no
-// function is called while they are in registers.
-__attribute__((noinline)) void finish_step(DecodeJob& job, int first_group, int groups) {
-  for (int i = kGroupLanes * first_group; i < kGroupLanes * groups; i += kGroupLanes) {
-    const State lane{load(job.range + i), load(job.code + i)};
-    State after;
-    Guess guessed;
-    guess(lane, job.rows + i, &guessed);
-    const unsigned wrong = take_entries(job.buckets, guessed, lane, &after, job.symbols + i);
-    if (wrong != 0) {
-      DecodeGroup group;
-      store(group.range, lane.range);
-      store(group.code, lane.code);
-      store(group.new_range, after.range);
-      store(group.new_code, after.code);
-      job.search(job.decoder, group, wrong, job.rows + i, job.symbols + i);
-      after = {load(group.new_range), load(group.new_code)};
-    }
-    after = refill(after, &job.word);
-    store(job.range + i, after.range);
-    store(job.code + i, after.code);
-  }
-  job.rows += kGroupLanes * groups;
-  job.symbols += kGroupLanes * groups;
-  --job.steps;
-}
-
 inline State load_group(const DecodeJob& job, int group) {
   return {load(job.range + kGroupLanes * group), load(job.code + kGroupLanes * group)};
 }
@@ -165,34 +132,33 @@ int decode_steps_of_32(DecodeJob& job) {
   const uint8_t* word = job.word;
   int32_t* symbols = job.symbols;
   size_t steps = job.steps;
-  Guess guess_a, guess_b, guess_c, guess_d;
   int wrong = -1;
-  if (may_step(job, word, steps, 32)) {
-    guess(a, rows, &guess_a);
-    guess(b, rows + 8, &guess_b);
-  }
+  if (!may_step(job, word, steps, 32)) return wrong;
+  // Half a step before it is used, each guess has the other groups' work to hide its latency.
+  constexpr auto kWay = Quotient::divided;
+  Guess guess_a = guess<kWay>(a, rows), guess_b = guess<kWay>(b, rows + 8);
   while (may_step(job, word, steps, 32)) {
     const uint8_t* const next_rows = steps > 1 ? rows + 32 : rows;
     if (!decode_group(buckets, guess_a, &a, symbols, &word)) {
       wrong = 0;
       break;
     }
-    guess(c, rows + 16, &guess_c);
+    const Guess guess_c = guess<kWay>(c, rows + 16);
     if (!decode_group(buckets, guess_b, &b, symbols + 8, &word)) {
       wrong = 1;
       break;
     }
-    guess(d, rows + 24, &guess_d);
+    const Guess guess_d = guess<kWay>(d, rows + 24);
     if (!decode_group(buckets, guess_c, &c, symbols + 16, &word)) {
       wrong = 2;
       break;
     }
-    guess(a, next_rows, &guess_a);
+    guess_a = guess<kWay>(a, next_rows);
     if (!decode_group(buckets, guess_d, &d, symbols + 24, &word)) {
       wrong = 3;
       break;
     }
-    guess(b, next_rows + 8, &guess_b);
+    guess_b = guess<kWay>(b, next_rows + 8);
     rows += 32;
     symbols += 32;
     --steps;
@@ -218,11 +184,11 @@ int decode_steps(DecodeJob& job) {
   const uint8_t* word = job.word;
   int32_t* symbols = job.symbols;
   size_t steps = job.steps;
-  Guess guess_a, guess_b;
   int wrong = -1;
   while (may_step(job, word, steps, kLanes)) {
-    guess(a, rows, &guess_a);
-    if (kGroups > 1) guess(b, rows + 8, &guess_b);
+    constexpr auto kWay = Quotient::by_reciprocal;
+    const Guess guess_a = guess<kWay>(a, rows);
+    const Guess guess_b = kGroups > 1 ? guess<kWay>(b, rows + 8) : guess_a;
     if (!decode_group(buckets, guess_a, &a, symbols, &word)) {
       wrong = 0;
       break;
@@ -246,13 +212,39 @@ int decode_steps(DecodeJob& job) {
 
 }  // namespace
 
+// The rest of a step from the group on whose guess was wrong. The lanes are in memory here, and no
+// function is called while they are in registers.
+void finish_decode_step_avx2(DecodeJob& job, int first_group, int groups) {
+  for (int i = kGroupLanes * first_group; i < kGroupLanes * groups; i += kGroupLanes) {
+    const State lane{load(job.range + i), load(job.code + i)};
+    State after;
+    const Guess guessed = guess<Quotient::divided>(lane, job.rows + i);
+    const unsigned wrong = take_entries(job.buckets, guessed, lane, &after, job.symbols + i);
+    if (wrong != 0) {
+      DecodeGroup group;
+      store(group.range, lane.range);
+      store(group.code, lane.code);
+      store(group.new_range, after.range);
+      store(group.new_code, after.code);
+      job.search(job.decoder, group, wrong, job.rows + i, job.symbols + i);
+      after = {load(group.new_range), load(group.new_code)};
+    }
+    after = refill(after, &job.word);
+    store(job.range + i, after.range);
+    store(job.code + i, after.code);
+  }
+  job.rows += kGroupLanes * groups;
+  job.symbols += kGroupLanes * groups;
+  --job.steps;
+}
+
 void decode_steps_avx2(DecodeJob& job, int lanes) {
   for (;;) {
     const int wrong = lanes == 32   ? decode_steps_of_32(job)
                       : lanes == 16 ? decode_steps<2>(job)
                                     : decode_steps<1>(job);
     if (wrong < 0) return;
-    finish_step(job, wrong, lanes / kGroupLanes);
+    finish_decode_step_avx2(job, wrong, lanes / kGroupLanes);
   }
 }
 

@@ -7,8 +7,8 @@
 #include <immintrin.h>
 
 #include <climits>
-#include <cstring>
 
+#include "nn/requantize_pixels.h"
 #include "nn/x86/requantize_x86.h"
 
 namespace samebits {
@@ -24,14 +24,29 @@ __m256i odd_to_64(__m256i v) {
   return _mm256_srli_epi64(v, 32);
 }
 
+struct Values {
+  __m256i low, high;  // places 0-7 and 8-15 of a group
+};
+
+// A scale of a group from one of eight channels.
+template <class Eight>
+struct TwoEights {
+  explicit TwoEights(const GroupScale& scale) : low(scale, 0), high(scale, 8) {}
+  Values apply(const int32_t* acc) const {
+    return {low.apply(load(acc)), high.apply(load(acc + 8))};
+  }
+
+  Eight low, high;
+};
+
 // Eight channels whose v is an upper half.
 template <bool kShift>
-struct UpperScale {
+struct UpperEight {
   __m256i factor_even, factor_odd;  // vpmuldq reads the even lanes only
   __m256i rounding_even, rounding_odd;
   __m256i more_shift;
 
-  explicit UpperScale(const GroupScale& scale, int first) {
+  UpperEight(const GroupScale& scale, int first) {
     factor_even = load(scale.factor + first);
     factor_odd = odd_to_64(factor_even);
     more_shift = load(scale.more_shift + first);
@@ -54,7 +69,7 @@ struct UpperScale {
 // an int32: where multiplier >= 2^shift the accumulator is first clamped to +-2^k, which leaves v
 // in int32 and so far out (|v| >= 2^30) that the final clamp, even after a leaky shift of 15, gives
 // the same value.
-struct AnyScale {
+struct AnyEight {
   __m256i acc_lo, acc_hi;
   __m256i multiplier_even, multiplier_odd;
   __m256i rounding_even, rounding_odd;  // 2^(s-1) + 2^62
@@ -67,7 +82,7 @@ struct AnyScale {
                             _mm256_set1_epi64x(int64_t{1} << 62));
   }
 
-  explicit AnyScale(const GroupScale& scale, int first) {
+  AnyEight(const GroupScale& scale, int first) {
     int32_t hi[8];
     for (int i = 0; i < 8; ++i) {
       const int64_t multiplier = scale.multiplier[first + i], shift = scale.shift[first + i];
@@ -102,79 +117,45 @@ struct AnyScale {
   }
 };
 
-// Leaky rectifier, clamp and addition of 16 channels. Packing saturates to int16 first and so does
-// the addition, which no clamp within int16 notices; it also brings the group into natural order.
-template <bool kLeaky, bool kAdd>
-struct Finish {
-  __m128i leaky;
-  __m256i lo, hi, add_lo, add_hi;
+struct Avx2 {
+  template <bool kShift>
+  using Upper = TwoEights<UpperEight<kShift>>;
+  using Any = TwoEights<AnyEight>;
 
-  explicit Finish(const RequantizeJob& job)
-      : leaky(_mm_cvtsi32_si128(job.range.leaky)),
-        lo(_mm256_set1_epi16(static_cast<int16_t>(job.range.lo))),
-        hi(_mm256_set1_epi16(static_cast<int16_t>(job.range.hi))),
-        add_lo(_mm256_set1_epi16(static_cast<int16_t>(job.add_lo))),
-        add_hi(_mm256_set1_epi16(static_cast<int16_t>(job.add_hi))) {}
+  // Packing saturates to int16 and so does the addition, which no clamp within int16 notices;
+  // packing also brings the group into natural order.
+  template <bool kLeaky, bool kAdd>
+  struct Finish {
+    __m128i leaky;
+    __m256i lo, hi, add_lo, add_hi;
 
-  __m256i apply(__m256i low, __m256i high, const int16_t* add) const {
-    if (kLeaky) {
-      low = _mm256_max_epi32(low, _mm256_sra_epi32(low, leaky));
-      high = _mm256_max_epi32(high, _mm256_sra_epi32(high, leaky));
+    explicit Finish(const RequantizeJob& job)
+        : leaky(_mm_cvtsi32_si128(job.range.leaky)),
+          lo(_mm256_set1_epi16(static_cast<int16_t>(job.range.lo))),
+          hi(_mm256_set1_epi16(static_cast<int16_t>(job.range.hi))),
+          add_lo(_mm256_set1_epi16(static_cast<int16_t>(job.add_lo))),
+          add_hi(_mm256_set1_epi16(static_cast<int16_t>(job.add_hi))) {}
+
+    void store(Values v, const int16_t* add, int16_t* out) const {
+      if (kLeaky) {
+        v.low = _mm256_max_epi32(v.low, _mm256_sra_epi32(v.low, leaky));
+        v.high = _mm256_max_epi32(v.high, _mm256_sra_epi32(v.high, leaky));
+      }
+      __m256i result = _mm256_packs_epi32(v.low, v.high);
+      result = _mm256_max_epi16(_mm256_min_epi16(result, hi), lo);
+      if (kAdd) {
+        result = _mm256_adds_epi16(result, load(add));
+        result = _mm256_max_epi16(_mm256_min_epi16(result, add_hi), add_lo);
+      }
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), result);
     }
-    __m256i v = _mm256_packs_epi32(low, high);
-    v = _mm256_max_epi16(_mm256_min_epi16(v, hi), lo);
-    if (kAdd) {
-      v = _mm256_adds_epi16(v, load(add));
-      v = _mm256_max_epi16(_mm256_min_epi16(v, add_hi), add_lo);
-    }
-    return v;
-  }
+  };
 };
-
-template <class Scale, bool kLeaky, bool kAdd>
-void requantize_pixels(const RequantizeJob& job) {
-  const Scale low(*job.scale, 0), high(*job.scale, 8);
-  const Finish<kLeaky, kAdd> finish(job);
-  const int32_t* acc = job.acc;
-  const int16_t* add = job.add;
-  int16_t* out = job.out;
-  const size_t size = sizeof(int16_t) * static_cast<size_t>(job.channels);
-  for (int p = 0; p < job.pixels; ++p, acc += kOutputGroup, out += job.out_stride) {
-    const __m256i v_low = low.apply(load(acc)), v_high = high.apply(load(acc + 8));
-    if (job.channels == kOutputGroup) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), finish.apply(v_low, v_high, add));
-    } else {
-      int16_t padded[kOutputGroup] = {};
-      if (kAdd) std::memcpy(padded, add, size);
-      const __m256i v = finish.apply(v_low, v_high, padded);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(padded), v);
-      std::memcpy(out, padded, size);
-    }
-    if (kAdd) add += job.out_stride;
-  }
-}
-
-template <class Scale>
-void requantize_with(const RequantizeJob& job) {
-  const bool leaky = job.range.leaky >= 0;
-  if (job.add != nullptr)
-    leaky ? requantize_pixels<Scale, true, true>(job) : requantize_pixels<Scale, false, true>(job);
-  else
-    leaky ? requantize_pixels<Scale, true, false>(job)
-          : requantize_pixels<Scale, false, false>(job);
-}
 
 }  // namespace
 
 void requantize_avx2(const RequantizeJob& job) {
-  switch (job.scale->form) {
-    case kScaleUpper:
-      return requantize_with<UpperScale<false>>(job);
-    case kScaleUpperShift:
-      return requantize_with<UpperScale<true>>(job);
-    default:
-      return requantize_with<AnyScale>(job);
-  }
+  requantize_block<Avx2>(job);
 }
 
 }  // namespace samebits

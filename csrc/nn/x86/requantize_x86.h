@@ -1,5 +1,4 @@
-// Requantization of the x86 targets, each in a file of its own: a 64-bit multiply inlined beside a
-// tile makes gcc 12 spill the tile's sums.
+// ConvKernels::requantize of the x86 targets.
 #pragma once
 
 #include "nn/conv_kernels.h"
@@ -7,5 +6,6 @@
 namespace samebits {
 
 void requantize_avx2(const RequantizeJob& job);
+void requantize_avx512(const RequantizeJob& job);
 
 }  // namespace samebits

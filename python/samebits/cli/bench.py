@@ -1,124 +1,91 @@
-"""Time the codec on this machine.
+"""Time Samebits on this machine, beside other libraries.
 
-bench codec  encode and decode times (first call, fastest and median of N) and peak memory of a
-             process that does nothing else, for every target and thread count; with --checkpoint
-             beside the float twin in torch
+  kernels  integer convolutions, beside torch (float32, bfloat16, int8) and ONNX Runtime
+  coding   the range coder, beside constriction, torchac and CompressAI's rANS
+  codec    encode and decode of pictures, beside CompressAI's models and the float twin in torch
+
+Contenders take turns in one run, medians and quartiles are shown. What is not installed is named
+and left out: pip install 'samebits[bench]' for most of it. --out FILE.json writes the results, and
+a page with bars beside them.
 
 examples:
-  samebits bench
-  samebits bench codec photo.jpg --size 4000x3000 --out benchmarks/results/codec.json
+  samebits bench kernels --quick
+  samebits bench coding --out benchmarks/results/coding.json
+  samebits bench codec photo.jpg --size 4000x3000 --peers none
 """
 
 import argparse
 import json
-import re
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from samebits.cli.batch import positive
+from samebits.cli import bench_codec, bench_coding, bench_kernels
 from samebits.io.files import write_bytes
 
-if TYPE_CHECKING:
-    from samebits.evaluation.time_codec import CodecBenchmark, CodecTiming
+PARTS = {"kernels": bench_kernels, "coding": bench_coding, "codec": bench_codec}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``samebits bench``."""
-    parser.add_argument("what", nargs="?", choices=("codec",), default="codec", help="what to time")
-    parser.add_argument(
-        "pictures", metavar="PICTURE", type=Path, nargs="*", help="default: the demo photo"
-    )
-    parser.add_argument("--quality", "-q", metavar="Q", type=int, default=50, help="default 50")
-    parser.add_argument(
-        "--size", metavar="WxH", type=width_x_height, help="repeat or cut pictures to this size"
-    )
-    parser.add_argument(
-        "--threads", metavar="N,N,...", type=positives, default=(1, 2), help="default 1,2"
-    )
-    parser.add_argument(
-        "--targets", metavar="NAME,...", help="default: all that this machine can run"
-    )
-    parser.add_argument("--repeats", "-n", metavar="N", type=positive, default=5, help="default 5")
-    parser.add_argument("--model", metavar="FILE", type=Path, help="weights file")
-    parser.add_argument(
-        "--checkpoint", metavar="FILE", type=Path, help="time the float twin of this checkpoint too"
-    )
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--out", "-o", metavar="FILE", help="write the results as JSON")
-
-
-def width_x_height(word: str) -> tuple[int, int]:
-    """An argparse type: "4000x3000" to (4000, 3000)."""
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", word)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a size such as 4000x3000")
-    return int(match[1]), int(match[2])
-
-
-def positives(word: str) -> tuple[int, ...]:
-    """An argparse type: integers of at least 1, separated by commas."""
-    return tuple(positive(number) for number in word.split(","))
+    parts = parser.add_subparsers(dest="what", metavar="WHAT", title="what to time", required=True)
+    for name, module in PARTS.items():
+        part = parts.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(part)
+        part.add_argument("--quick", action="store_true", help="about a minute, less certain")
+        part.add_argument("--json", action="store_true", help="print the results as JSON")
+        part.add_argument(
+            "--out", "-o", metavar="FILE.json", type=Path, help="write results, and FILE.html"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Time; returns the exit code."""
     from samebits.evaluation.results import to_json_value
 
-    benchmark = _time_codec(arguments)
-    text = json.dumps(to_json_value(benchmark), indent=1)
+    if arguments.what != "codec":
+        # Read by the core when it begins its first work.
+        os.environ["SAMEBITS_THREADS"] = str(arguments.threads)
+    module = PARTS[arguments.what]
+    with _stdout_to_stderr():
+        benchmark = module.measure(arguments)
+    for missing in benchmark.missing:
+        print(f"NOT MEASURED: {missing}", file=sys.stderr)
+    value = {"format": 1, "kind": arguments.what, **to_json_value(benchmark)}
     if arguments.json:
-        print(text)
+        print(json.dumps(value, indent=1))
+    else:
+        for line in module.lines(benchmark):
+            print(line)
     if arguments.out:
-        write_bytes(arguments.out, f"{text}\n".encode(), overwrite=True)
-        print(f"wrote {arguments.out}", file=sys.stderr)
+        _write(arguments.out, value, module.page(benchmark))
     return 0
 
 
-def _time_codec(arguments: argparse.Namespace) -> "CodecBenchmark":
-    from samebits import kernels
-    from samebits.evaluation.demo import DEMO_PHOTO
-    from samebits.evaluation.machine import this_command, this_commit, this_machine
-    from samebits.evaluation.time_codec import CodecBenchmark, TimingPlan, time_codec
-    from samebits.evaluation.time_twin import time_twin
-
-    targets = arguments.targets.split(",") if arguments.targets else kernels.targets()
-    plan = TimingPlan(
-        quality=arguments.quality,
-        targets=tuple(targets),
-        threads=arguments.threads,
-        repeats=arguments.repeats,
-        size=arguments.size,
-        model=arguments.model,
-    )
-
-    def show(timing: "CodecTiming") -> None:
-        # With --json stdout holds the JSON alone.
-        print(timing_line(timing), file=sys.stderr if arguments.json else sys.stdout, flush=True)
-
-    timings = []
-    for picture in arguments.pictures or [DEMO_PHOTO]:
-        timings += time_codec(picture, plan, on_timing=show)
-        if arguments.checkpoint:
-            twins = time_twin(picture, plan, checkpoint=arguments.checkpoint)
-            for timing in twins:
-                show(timing)
-            timings += twins
-    return CodecBenchmark(
-        command=this_command(),
-        commit=this_commit(),
-        machine=this_machine(),
-        quality=arguments.quality,
-        timings=tuple(timings),
-    )
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Compilers that other libraries start write to stdout, which is for the results."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
-def timing_line(timing: "CodecTiming") -> str:
-    """One timing as a line for a terminal."""
-    speed = timing.width * timing.height / timing.median_s / 1e6
-    memory = "" if timing.peak_bytes is None else f", peak {timing.peak_bytes / 2**20:.0f} MiB"
-    return (
-        f"{timing.picture} {timing.width}x{timing.height} {timing.codec} {timing.operation} "
-        f"{timing.target} {timing.threads} thread(s): median {1000 * timing.median_s:.1f} ms, "
-        f"fastest {1000 * timing.fastest_s:.1f} ms, {speed:.2f} MP/s{memory}"
-    )
+def _write(path: Path, value: dict[str, Any], page: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(str(path), f"{json.dumps(value, indent=1)}\n".encode(), overwrite=True)
+    page_path = path.with_suffix(".html")
+    write_bytes(str(page_path), page.encode(), overwrite=True)
+    print(f"wrote {path} and {page_path}", file=sys.stderr)

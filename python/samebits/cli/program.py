@@ -28,7 +28,7 @@ COMMANDS = {
     "verify": Command("samebits.cli.verify", "decode .same files and check every bit"),
     "demo": Command("samebits.cli.demo", "show the codec at work on one HTML page"),
     "eval": Command("samebits.cli.evaluate", "compare with JPEG, WebP and AVIF on a folder"),
-    "bench": Command("samebits.cli.bench", "time the codec on this machine"),
+    "bench": Command("samebits.cli.bench", "time it beside other libraries"),
     "train": Command("samebits.cli.train", "train a model (needs samebits[torch])"),
     "export": Command(
         "samebits.cli.export", "turn a trained model into integers (samebits[torch])"

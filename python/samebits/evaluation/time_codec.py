@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from samebits.errors import SamebitsError
+from samebits.evaluation.benchmarks.peers import Missing
+from samebits.evaluation.benchmarks.rounds import Spread
 from samebits.evaluation.machine import Machine
+
+PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,20 @@ class CodecTiming:
     operation : str
         "encode" (array to bytes) or "decode" (bytes to array).
     codec : str
-        "samebits" or "twin", the float model in torch.
+        "samebits"; "twin", the float model in torch; or the name of another codec.
     target : str
-        Of Samebits' kernels; "torch" for the twin.
+        Of Samebits' kernels; "torch" for the others.
     threads, repeats : int
     first_s : float or None
-        The first call in the process: loads the weights and starts the threads.
-    fastest_s, median_s : float
+        The first call of all: it loads the weights and starts the threads.
+    fastest_s, lower_quartile_s, median_s, upper_quartile_s : float
         Of the `repeats` calls after it.
     size_bytes : int or None
         Of the stream.
     baseline_bytes, peak_bytes : int or None
         Peak resident memory of the process before the first call (interpreter, NumPy, reading the
-        input) and after the last.
+        input) and after the last; None for what has no process of its own.
+    note : str
     """
 
     picture: str
@@ -52,10 +56,13 @@ class CodecTiming:
     repeats: int
     first_s: float | None
     fastest_s: float
+    lower_quartile_s: float
     median_s: float
+    upper_quartile_s: float
     size_bytes: int | None
     baseline_bytes: int | None
     peak_bytes: int | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,10 @@ class CodecBenchmark:
     command: str
     commit: str | None
     machine: Machine
+    versions: dict[str, str]
     quality: int
     timings: tuple[CodecTiming, ...]
+    missing: tuple[Missing, ...]
 
 
 @dataclass(frozen=True)
@@ -92,58 +101,130 @@ class TimingPlan:
     size: tuple[int, int] | None = None
     model: Path | None = None
 
+    @property
+    def repeats_of_passes(self) -> tuple[int, ...]:
+        """`repeats`, shared by at most `PASSES` passes over all configurations."""
+        passes = min(PASSES, self.repeats)
+        return tuple(
+            self.repeats // passes + (turn < self.repeats % passes) for turn in range(passes)
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one pass over one configuration gave; fields as in `CodecTiming`."""
+
+    width: int
+    height: int
+    first_s: float | None
+    seconds: tuple[float, ...]
+    size_bytes: int | None = None
+    baseline_bytes: int | None = None
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Something to be timed: `measure(repeats)` does it that often, the first time once more."""
+
+    picture: str
+    operation: str
+    codec: str
+    target: str
+    threads: int
+    measure: Callable[[int], Measured]
+    note: str = ""
+
 
 def time_codec(
     picture: Path,
     plan: TimingPlan,
     *,
-    on_timing: Callable[[CodecTiming], None] = lambda timing: None,
+    others: Sequence[Configuration] = (),
+    on_pass: Callable[[], object] = lambda: None,
 ) -> list[CodecTiming]:
-    """Time encoding and decoding of one picture in every configuration of the plan."""
-    timings = []
+    """Time encoding and decoding of one picture in every configuration of the plan.
+
+    Parameters
+    ----------
+    picture : Path
+    plan : TimingPlan
+    others : sequence of Configuration
+        Other codecs on the same picture, timed in the same passes.
+    on_pass : callable
+        Called whenever a configuration has been through a pass.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        for target in plan.targets:
-            for threads in plan.threads:
-                for operation in ("encode", "decode"):
-                    request = {
-                        "operation": operation,
-                        "picture": str(picture),
-                        "size": plan.size,
-                        "quality": plan.quality,
-                        "model": None if plan.model is None else str(plan.model),
-                        "stream_file": str(Path(folder) / "timed.same"),
-                        "target": target,
-                        "threads": threads,
-                        "repeats": plan.repeats,
-                    }
-                    timings.append(_timing(picture.name, request, _ask_child(request)))
-                    on_timing(timings[-1])
-    return timings
+        configurations = [*_own_configurations(picture, plan, Path(folder)), *others]
+        measured: list[list[Measured]] = [[] for _ in configurations]
+        # In passes, so that a noisy minute does not hit a single configuration.
+        for repeats in plan.repeats_of_passes:
+            for configuration, results in zip(configurations, measured, strict=True):
+                results.append(configuration.measure(repeats))
+                on_pass()
+    return [_timing(c, results) for c, results in zip(configurations, measured, strict=True)]
 
 
-def summarize_seconds(seconds: Sequence[float]) -> tuple[float, float]:
-    """Fastest and median."""
-    return min(seconds), statistics.median(seconds)
+def count_own_configurations(plan: TimingPlan) -> int:
+    """How many configurations of Samebits a plan has for each picture."""
+    return 2 * len(plan.targets) * len(plan.threads)
 
 
-def _timing(picture: str, request: dict[str, Any], reply: dict[str, Any]) -> CodecTiming:
-    fastest, median = summarize_seconds(reply["seconds"])
+def _own_configurations(picture: Path, plan: TimingPlan, folder: Path) -> list[Configuration]:
+    configurations = []
+    for target in plan.targets:
+        for threads in plan.threads:
+            for operation in ("encode", "decode"):
+                request = {
+                    "operation": operation,
+                    "picture": str(picture),
+                    "size": plan.size,
+                    "quality": plan.quality,
+                    "model": None if plan.model is None else str(plan.model),
+                    "stream_file": str(folder / "timed.same"),
+                    "target": target,
+                    "threads": threads,
+                }
+                configurations.append(
+                    Configuration(
+                        picture.name,
+                        operation,
+                        "samebits",
+                        target,
+                        threads,
+                        lambda repeats, request=request: _measured({**request, "repeats": repeats}),
+                    )
+                )
+    return configurations
+
+
+def _timing(configuration: Configuration, passes: Sequence[Measured]) -> CodecTiming:
+    seconds = [s for measured in passes for s in measured.seconds]
+    spread = Spread.of(seconds)
     return CodecTiming(
-        picture=picture,
-        width=reply["width"],
-        height=reply["height"],
-        operation=request["operation"],
-        codec="samebits",
-        target=request["target"],
-        threads=request["threads"],
-        repeats=request["repeats"],
-        first_s=reply["first_s"],
-        fastest_s=fastest,
-        median_s=median,
-        size_bytes=reply["size_bytes"],
-        baseline_bytes=reply["baseline_bytes"],
-        peak_bytes=reply["peak_bytes"],
+        picture=configuration.picture,
+        width=passes[0].width,
+        height=passes[0].height,
+        operation=configuration.operation,
+        codec=configuration.codec,
+        target=configuration.target,
+        threads=configuration.threads,
+        repeats=spread.samples,
+        first_s=passes[0].first_s,
+        fastest_s=spread.fastest_s,
+        lower_quartile_s=spread.lower_quartile_s,
+        median_s=spread.median_s,
+        upper_quartile_s=spread.upper_quartile_s,
+        size_bytes=passes[0].size_bytes,
+        baseline_bytes=passes[0].baseline_bytes,
+        peak_bytes=max((m.peak_bytes for m in passes if m.peak_bytes), default=None),
+        note=configuration.note,
     )
+
+
+def _measured(request: dict[str, Any]) -> Measured:
+    reply = _ask_child(request)
+    return Measured(**{**reply, "seconds": tuple(reply["seconds"])})
 
 
 def _ask_child(request: dict[str, Any]) -> dict[str, Any]:

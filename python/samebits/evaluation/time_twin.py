@@ -6,11 +6,13 @@ from pathlib import Path
 
 from samebits.errors import InvalidArgument
 from samebits.evaluation.time_child import load_enlarged
-from samebits.evaluation.time_codec import CodecTiming, TimingPlan, summarize_seconds
+from samebits.evaluation.time_codec import Configuration, Measured, TimingPlan
 
 
-def time_twin(picture: Path, plan: TimingPlan, *, checkpoint: Path) -> list[CodecTiming]:
-    """Time the float decoder (without range coding, which it does not have) at each thread count.
+def twin_configurations(
+    picture: Path, plan: TimingPlan, *, checkpoint: Path
+) -> list[Configuration]:
+    """The float decoder (without range coding, which it does not have) at each thread count.
 
     Needs ``samebits[torch]``.
     """
@@ -21,28 +23,22 @@ def time_twin(picture: Path, plan: TimingPlan, *, checkpoint: Path) -> list[Code
         raise InvalidArgument(f"timing the float twin needs torch: {error}") from error
     rgb = load_enlarged(str(picture), None if plan.size is None else list(plan.size))
     model = twin.load_twin(checkpoint)
-    timings = []
-    for threads in plan.threads:
+
+    def measure(repeats: int, threads: int) -> Measured:
         first, *seconds = twin.time_float_twin_decode(
-            model, rgb, quality=plan.quality, threads=threads, repeats=1 + plan.repeats
+            model, rgb, quality=plan.quality, threads=threads, repeats=1 + repeats
         )
-        fastest, median = summarize_seconds(seconds)
-        timings.append(
-            CodecTiming(
-                picture=picture.name,
-                width=rgb.shape[1],
-                height=rgb.shape[0],
-                operation="decode",
-                codec="twin",
-                target="torch",
-                threads=threads,
-                repeats=plan.repeats,
-                first_s=first,
-                fastest_s=fastest,
-                median_s=median,
-                size_bytes=None,
-                baseline_bytes=None,
-                peak_bytes=None,
-            )
+        return Measured(rgb.shape[1], rgb.shape[0], first, tuple(seconds))
+
+    return [
+        Configuration(
+            picture.name,
+            "decode",
+            "twin",
+            "torch",
+            threads,
+            lambda repeats, threads=threads: measure(repeats, threads),
+            note="the same network in float32, without range coding",
         )
-    return timings
+        for threads in plan.threads
+    ]

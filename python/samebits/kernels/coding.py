@@ -216,8 +216,9 @@ def range_encode(
 
     Parameters
     ----------
-    symbols : ndarray of int32, any shape
+    symbols : ndarray of int32, int16 or int8, any shape
         Any values; those outside of their row cost an escape (about 24 bits and more).
+        The dtype is no part of the stream: `range_decode` gives int32.
     table_index : ndarray of uint8, shape of `symbols`
         Row of `tables` that gives each symbol's probabilities.
     tables : CdfTables
@@ -237,7 +238,7 @@ def range_encode(
     InvalidArgument
         For other dtypes, unequal shapes, or a table index beyond the tables.
     """
-    _check_array(symbols, np.int32, "symbols")
+    _check_array(symbols, "symbols", np.int32, np.int16, np.int8)
     _check_index(table_index, tables)
     if symbols.shape != table_index.shape:
         raise InvalidArgument(
@@ -298,7 +299,7 @@ def estimated_bits(symbols: np.ndarray, table_index: np.ndarray, tables: CdfTabl
     The payload is longer by a few bytes for its head, end mark and lanes. Computed in integers of
     1/65536 bit, so the same on every machine. Arguments as for `range_encode`.
     """
-    _check_array(symbols, np.int32, "symbols")
+    _check_array(symbols, "symbols", np.int32)
     _check_index(table_index, tables)
     cost_q16 = _core.coding_cost_q16(_flat(symbols), _flat(table_index), tables._native)
     return cost_q16 / 65536
@@ -360,16 +361,17 @@ def _scale(value: Scale) -> Fraction:
     return scale
 
 
-def _check_array(array: np.ndarray, dtype: type[np.generic], name: str) -> None:
-    if not isinstance(array, np.ndarray) or array.dtype != dtype:
+def _check_array(array: np.ndarray, name: str, *dtypes: type[np.generic]) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype not in dtypes:
         kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        raise InvalidArgument(f"{name} is {kind}, must be a NumPy array of {dtype.__name__}")
+        allowed = " or ".join(dtype.__name__ for dtype in dtypes)
+        raise InvalidArgument(f"{name} is {kind}, must be a NumPy array of {allowed}")
 
 
 def _check_index(table_index: np.ndarray, tables: CdfTables) -> None:
     if not isinstance(tables, CdfTables):
         raise InvalidArgument(f"tables is {type(tables).__name__}, must be CdfTables")
-    _check_array(table_index, np.uint8, "table_index")
+    _check_array(table_index, "table_index", np.uint8)
 
 
 def _flat(array: np.ndarray) -> np.ndarray:

@@ -22,7 +22,11 @@ def target() -> str:
 
 
 def targets() -> list[str]:
-    """Names of the kernels this machine can run; all give the same bits, ``"scalar"`` is first."""
+    """Names of the kernels this machine can run; all give the same bits, ``"scalar"`` is first.
+
+    There are ``"scalar"``, ``"avx2"``, ``"avx512"`` (AVX-512 with VNNI), ``"neon"`` (64-bit ARM)
+    and ``"cuda"``.
+    """
     return _core.targets()
 
 
