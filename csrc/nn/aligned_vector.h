@@ -27,6 +27,6 @@ struct CacheLineAllocator {
 };
 
 template <class T>
-using CacheLineVector = std::vector<T, CacheLineAllocator<T>>;
+using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
 
 }  // namespace samebits

@@ -17,9 +17,9 @@ namespace {
 constexpr int64_t kWidenedElements = int64_t{1} << 20;
 constexpr int kFewestRows = 8;
 
-CacheLineVector<int8_t> pack_int8(const ConvLayer& layer) {
+AlignedVector<int8_t> pack_int8(const ConvLayer& layer) {
   const int taps = layer.kernel * layer.kernel, quads = (layer.in_channels + 3) / 4;
-  CacheLineVector<int8_t> packed(size_t{64} * group_count(layer.out_channels) * taps * quads);
+  AlignedVector<int8_t> packed(size_t{64} * group_count(layer.out_channels) * taps * quads);
   const int16_t* w = layer.weight.data();
   for (int o = 0; o < layer.out_channels; ++o)
     for (int t = 0; t < taps; ++t)

@@ -35,7 +35,7 @@ class Uint8Conv {
   ConvLayer layer_;
   bool weights_are_int8_ = false;
   bool pairs_are_safe_ = false;
-  CacheLineVector<int8_t> weight_;  // see Uint8Block
+  AlignedVector<int8_t> weight_;  // see Uint8Block
 };
 
 // True if no pair of neighboring input channels, as the kernels read them, can leave int16: for

@@ -1,32 +1,14 @@
 // A layer's tables in the order the vector kernels read them (conv_kernels.h).
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <new>
-#include <vector>
 
+#include "nn/aligned_vector.h"
 #include "nn/conv_kernels.h"
 
 namespace samebits {
 
 struct ConvLayer;
-
-// Cache lines: a vector load that crosses one costs two.
-template <class T>
-struct LineAllocator {
-  using value_type = T;
-  LineAllocator() = default;
-  template <class U>
-  LineAllocator(const LineAllocator<U>&) {}
-  T* allocate(std::size_t n) {
-    return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64}));
-  }
-  void deallocate(T* p, std::size_t) { ::operator delete (p, std::align_val_t{64}); }
-  bool operator==(const LineAllocator&) const { return true; }
-};
-template <class T>
-using AlignedVector = std::vector<T, LineAllocator<T>>;
 
 // Everything comes in groups of 16 output channels, in group order; what does not exist is 0.
 struct PackedConv {

@@ -32,10 +32,10 @@ struct WinogradTile {
 inline constexpr int kMaxWinogradPositions = 36;
 
 struct WinogradWeights {
-  WinogradTile tile;                // 0 x 0 if the layer has no Winograd convolution
-  int center = 0;                   // taken off every input, also off the zeros around the picture
-  CacheLineVector<int16_t> weight;  // [groups][positions][chunks][8][16][2], see winograd_kernels.h
-  CacheLineVector<int32_t> bias;    // [groups][16], with what the center takes off
+  WinogradTile tile;              // 0 x 0 if the layer has no Winograd convolution
+  int center = 0;                 // taken off every input, also off the zeros around the picture
+  AlignedVector<int16_t> weight;  // [groups][positions][chunks][8][16][2], see winograd_kernels.h
+  AlignedVector<int32_t> bias;    // [groups][16], with what the center takes off
 };
 
 }  // namespace samebits
