@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -64,11 +65,6 @@ ConvAlgorithm parse_algorithm(const std::string& name) {
   fail(ErrorKind::invalid_argument, "algorithm is '" + name + "'; there are" + known);
 }
 
-struct Requantization {
-  std::vector<int32_t> multiplier, shift;
-  int leaky, lo, hi;
-};
-
 // Packing the weights of a Winograd algorithm takes as long as it saves in so many pixels.
 constexpr int64_t kPixelsWorthPacking = 2048;
 
@@ -88,7 +84,8 @@ struct ConvCall {
 
 template <class T>
 ConvCall<T> make_call(const Array<T>& x, const Array<int16_t>& weight, const Array<int32_t>& bias,
-                      int stride, int padding, int groups, const std::string& algorithm) {
+                      int stride, int padding, int groups, const std::string& algorithm,
+                      const std::optional<Requantization>& requantization = std::nullopt) {
   require_dimensions(x, 4, "x");
   require_dimensions(weight, 4, "weight");
   require_dimensions(bias, 1, "bias");
@@ -112,7 +109,7 @@ ConvCall<T> make_call(const Array<T>& x, const Array<int16_t>& weight, const Arr
       int64_t{x.shape(0)} * height * width < kPixelsWorthPacking)
     chosen = ConvAlgorithm::direct;
   const InputType type = std::is_same_v<T, uint8_t> ? InputType::uint8 : InputType::int16;
-  GeneralConv conv(shape, copy(weight), copy(bias), {type, lo, hi}, chosen);
+  GeneralConv conv(shape, copy(weight), copy(bias), {type, lo, hi}, chosen, requantization);
   const int out_height = conv.out_height(height), out_width = conv.out_width(width);
   return {x.data(),        to_int(x.shape(0)), height,    width,
           std::move(conv), out_height,         out_width, shape.out_channels};
@@ -161,21 +158,17 @@ Array<int16_t> py_conv2d_requantized(const Array<T>& x, const Array<int16_t>& we
                                      const Array<int32_t>& shift, int leaky, int lo, int hi,
                                      int stride, int padding, int groups,
                                      const std::string& algorithm) {
-  const ConvCall<T> call = make_call(x, weight, bias, stride, padding, groups, algorithm);
-  const int channels = call.out_channels;
-  const Requantization r = make_requantization(multiplier, shift, leaky, lo, hi, channels);
+  require_dimensions(weight, 4, "weight");
+  const Requantization requantization =
+      make_requantization(multiplier, shift, leaky, lo, hi, to_int(weight.shape(0)));
+  const ConvCall<T> call =
+      make_call(x, weight, bias, stride, padding, groups, algorithm, requantization);
   const int in_channels = to_int(x.shape(3));
   Array<int16_t> out(out_shape(call));
   int16_t* to = out.mutable_data();
   py::gil_scoped_release release;
-  std::vector<int32_t> acc(static_cast<size_t>(call.out_pixels()) * channels);
-  for (int n = 0; n < call.batch; ++n, to += call.out_pixels() * channels) {
-    call.conv.run(call.picture(n, in_channels), call.height, call.width, acc.data());
-    parallel_for(call.out_pixels(), [&](int64_t begin, int64_t end) {
-      requantize(acc.data() + begin * channels, end - begin, channels, r.multiplier.data(),
-                 r.shift.data(), r.leaky, r.lo, r.hi, to + begin * channels);
-    });
-  }
+  for (int n = 0; n < call.batch; ++n, to += call.out_pixels() * call.out_channels)
+    call.conv.run(call.picture(n, in_channels), call.height, call.width, to);
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "nn/requantize.h"
 
 namespace samebits {
 namespace {
@@ -60,8 +61,12 @@ bool fits_layer(const ConvShape& s) {
 
 GeneralConv::GeneralConv(const ConvShape& shape, std::vector<int16_t> weight,
                          std::vector<int32_t> bias, const ConvInputs& inputs,
-                         ConvAlgorithm algorithm)
-    : shape_(shape), weight_(std::move(weight)), bias_(std::move(bias)) {
+                         ConvAlgorithm algorithm,
+                         const std::optional<Requantization>& requantization)
+    : shape_(shape),
+      weight_(std::move(weight)),
+      bias_(std::move(bias)),
+      requantization_(requantization) {
   check_shape(shape_);
   const int64_t wanted = int64_t{shape_.out_channels} * shape_.kernel_height * shape_.kernel_width *
                          (shape_.in_channels / shape_.groups);
@@ -88,6 +93,13 @@ GeneralConv::GeneralConv(const ConvShape& shape, std::vector<int16_t> weight,
   layer.in_lo = inputs.lo;
   layer.in_hi = inputs.hi;
   layer.algorithm = algorithm;
+  if (requantization_) {
+    layer.multiplier = requantization_->multiplier;
+    layer.shift = requantization_->shift;
+    layer.leaky = requantization_->leaky;
+    layer.lo = requantization_->lo;
+    layer.hi = requantization_->hi;
+  }
   if (inputs.type == InputType::uint8) {
     uint8_layer_.emplace(std::move(layer));
   } else {
@@ -128,6 +140,33 @@ void GeneralConv::run(const uint8_t* x, int height, int width, int32_t* out) con
     uint8_layer_->accumulate(x, height, width, out);
   else
     run_plain(x, height, width, out);
+}
+
+void GeneralConv::run(const int16_t* x, int height, int width, int16_t* out) const {
+  if (layer_)
+    conv2d(*layer_, x, height, width, out);
+  else
+    run_plain(x, height, width, out);
+}
+
+void GeneralConv::run(const uint8_t* x, int height, int width, int16_t* out) const {
+  if (uint8_layer_)
+    uint8_layer_->run(x, height, width, out);
+  else
+    run_plain(x, height, width, out);
+}
+
+template <class T>
+void GeneralConv::run_plain(const T* x, int height, int width, int16_t* out) const {
+  const int64_t pixels = int64_t{out_height(height)} * out_width(width);
+  const int channels = shape_.out_channels;
+  std::vector<int32_t> acc(static_cast<size_t>(pixels) * channels);
+  run_plain(x, height, width, acc.data());
+  const Requantization& r = requantization_.value();
+  parallel_for(pixels, [&](int64_t begin, int64_t end) {
+    requantize(acc.data() + begin * channels, end - begin, channels, r.multiplier.data(),
+               r.shift.data(), r.leaky, r.lo, r.hi, out + begin * channels);
+  });
 }
 
 template <class T>

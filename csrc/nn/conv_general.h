@@ -27,13 +27,20 @@ struct ConvInputs {
   int lo, hi;  // no value is outside
 };
 
+// What becomes of the sums (arithmetic.md 2), within the limits of nn/requantize.h.
+struct Requantization {
+  std::vector<int32_t> multiplier, shift;  // [O]
+  int leaky, lo, hi;
+};
+
 // A convolution of which it is known that no accumulator can overflow for these inputs.
 class GeneralConv {
  public:
   // weight [O][ky][kx][I / groups]; bias [O] or empty. Error(invalid_argument) for wrong shapes,
   // for sums that could reach 2^31, and for an algorithm that is not exact for these inputs.
   GeneralConv(const ConvShape& shape, std::vector<int16_t> weight, std::vector<int32_t> bias,
-              const ConvInputs& inputs, ConvAlgorithm algorithm = ConvAlgorithm::automatic);
+              const ConvInputs& inputs, ConvAlgorithm algorithm = ConvAlgorithm::automatic,
+              const std::optional<Requantization>& requantization = std::nullopt);
 
   // Sizes of the output; Error(invalid_argument) if the padded picture is smaller than the kernel.
   int out_height(int height) const;
@@ -42,17 +49,23 @@ class GeneralConv {
   // x [height][width][I], of the type promised, to out [oh][ow][O].
   void run(const int16_t* x, int height, int width, int32_t* out) const;
   void run(const uint8_t* x, int height, int width, int32_t* out) const;
+  // Requantized.
+  void run(const int16_t* x, int height, int width, int16_t* out) const;
+  void run(const uint8_t* x, int height, int width, int16_t* out) const;
 
  private:
   void check_sums(int max_abs_input) const;
   template <class T>
   void run_plain(const T* x, int height, int width, int32_t* out) const;
   template <class T>
+  void run_plain(const T* x, int height, int width, int16_t* out) const;
+  template <class T>
   int32_t sum_at(const T* x, int height, int width, int y, int column, int o) const;
 
   ConvShape shape_;
   std::vector<int16_t> weight_;
   std::vector<int32_t> bias_;
+  std::optional<Requantization> requantization_;
   // At most one of them; neither for shapes that only plain code knows.
   std::optional<ConvLayer> layer_;
   std::optional<Uint8Conv> uint8_layer_;

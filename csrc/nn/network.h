@@ -28,7 +28,7 @@ class Network {
   // Layers in the order of their first use.
   const std::vector<ConvLayer>& layers() const { return layers_; }
 
-  // True if the program is a chain of dense 1 x 1 convolutions with stride 1.
+  // True if the program is a chain of dense 1 x 1 convolutions with stride 1, each layer used once.
   bool pointwise() const;
 
   // Output size for an input size; Error(invalid_argument) if the network cannot take it (for

@@ -213,7 +213,7 @@ bool Network::pointwise() const {
     const ConvLayer& layer = layers_[op.layer];
     if (layer.kernel != 1 || layer.stride != 1 || layer.depthwise) return false;
   }
-  return true;
+  return layers_.size() == operations_.size();
 }
 
 }  // namespace samebits
