@@ -20,9 +20,9 @@
 namespace samebits {
 namespace {
 
-// How often a thread looks for work, or for the end of a job, before it sleeps: some 30
+// How often a thread looks for work, or for the end of a job, before it sleeps: some 130
 // microseconds. Waking a sleeping thread takes longer than many a layer of a small picture.
-constexpr int kSpins = 1500;
+constexpr int kSpins = 6000;
 
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)

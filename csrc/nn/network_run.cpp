@@ -68,6 +68,13 @@ void Network::require_input(const Tensor<int16_t>& in) const {
   if (in.channels != in_channels_)
     fail(ErrorKind::invalid_argument, "network input has " + std::to_string(in.channels) +
                                           " channels, needs " + std::to_string(in_channels_));
+  // Algorithms are chosen by what inputs were promised.
+  const auto [least, most] = std::minmax_element(in.data.begin(), in.data.end());
+  if (!in.data.empty() && (*least < values_[0].lo || *most > values_[0].hi))
+    fail(ErrorKind::invalid_argument, "network input has values in " + std::to_string(*least) +
+                                          ".." + std::to_string(*most) + ", promised were " +
+                                          std::to_string(values_[0].lo) + ".." +
+                                          std::to_string(values_[0].hi));
 }
 
 Tensor<int16_t> Network::run(const Tensor<int16_t>& in, int64_t budget_bytes) const {

@@ -135,6 +135,15 @@ struct Simple {
   }
 };
 
+void refused_inputs() {
+  Tensor<int16_t> x(1, 1, 2);
+  x.data = {100, -100};
+  Simple().load(-100, 100).run(x);
+  CHECK_FAILS(invalid_argument, "-100..100, promised were -99..100",
+              Simple().load(-99, 100).run(x));
+  CHECK_FAILS(invalid_argument, "promised were -100..99", Simple().load(-100, 99).run_all(x));
+}
+
 void refused_programs() {
   Simple().load();
   CHECK(Simple().load().pointwise());
@@ -256,6 +265,7 @@ void damaged_programs() {
 }  // namespace
 
 int main() {
+  refused_inputs();
   refused_programs();
   overflow_proof();
   refused_inputs();
