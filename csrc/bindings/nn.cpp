@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "base/value_range.h"
 #include "bindings/bindings.h"
 #include "nn/conv_general.h"
 #include "nn/network.h"
@@ -42,13 +43,6 @@ void require_dimensions(const py::array& array, int dimensions, const char* name
   if (array.ndim() != dimensions)
     fail(ErrorKind::invalid_argument, std::string(name) + " has " + std::to_string(array.ndim()) +
                                           " dimensions, needs " + std::to_string(dimensions));
-}
-
-// Smallest and largest of the values, of which there is at least one.
-template <class T>
-std::pair<int, int> range_of(const Array<T>& values) {
-  const auto [lo, hi] = std::minmax_element(values.data(), values.data() + values.size());
-  return {*lo, *hi};
 }
 
 ConvAlgorithm parse_algorithm(const std::string& name) {
@@ -103,7 +97,7 @@ ConvCall<T> make_call(const Array<T>& x, const Array<int16_t>& weight, const Arr
                                           " channels in each of " + std::to_string(groups) +
                                           " groups, but x has " + std::to_string(x.shape(3)));
   const int height = to_int(x.shape(1)), width = to_int(x.shape(2));
-  const auto [lo, hi] = range_of(x);
+  const auto [lo, hi] = range_of(std::span<const T>(x.data(), static_cast<size_t>(x.size())));
   ConvAlgorithm chosen = parse_algorithm(algorithm);
   if (chosen == ConvAlgorithm::automatic &&
       int64_t{x.shape(0)} * height * width < kPixelsWorthPacking)

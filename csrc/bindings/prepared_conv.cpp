@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/value_range.h"
 #include "bindings/bindings.h"
 #include "nn/conv.h"
 #include "nn/conv_uint8.h"
@@ -85,14 +86,8 @@ class PreparedConv {
     if (x.ndim() != 3 || x.size() == 0 || x.shape(2) != layer_.in_channels)
       refuse("x must be (H, W, " + std::to_string(layer_.in_channels) + ") and not empty");
     if (x.shape(0) > INT32_MAX || x.shape(1) > INT32_MAX) refuse("a side of x is above 2^31 - 1");
-    // Of the type T, so that the loop runs in vectors.
-    const T* values = x.data();
-    const py::ssize_t count = x.size();
-    T least = values[0], most = values[0];
-    for (py::ssize_t i = 0; i < count; ++i) {
-      least = std::min(least, values[i]);
-      most = std::max(most, values[i]);
-    }
+    const auto [least, most] =
+        range_of(std::span<const T>(x.data(), static_cast<size_t>(x.size())));
     if (least < layer_.in_lo || most > layer_.in_hi)
       refuse("x has values in " + std::to_string(least) + ".." + std::to_string(most) +
              ", promised were " + std::to_string(layer_.in_lo) + ".." +

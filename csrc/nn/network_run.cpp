@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/value_range.h"
 #include "nn/network.h"
 #include "nn/row_operations.h"
 #include "nn/row_pipeline.h"
@@ -15,7 +16,7 @@ constexpr int64_t kMaxSide = int64_t{1} << 30;
 // With at most 2^14 channels and 4096 operations, no count of bytes can overflow.
 constexpr int64_t kMaxPositions = int64_t{1} << 35;
 // Strips whose largest value has about this many bytes stay in the cache.
-constexpr int64_t kStripBytes = int64_t{1} << 20;
+constexpr int64_t kStripBytes = int64_t{1} << 21;
 
 constexpr int64_t kInt16 = sizeof(int16_t);
 
@@ -69,10 +70,11 @@ void Network::require_input(const Tensor<int16_t>& in) const {
     fail(ErrorKind::invalid_argument, "network input has " + std::to_string(in.channels) +
                                           " channels, needs " + std::to_string(in_channels_));
   // Algorithms are chosen by what inputs were promised.
-  const auto [least, most] = std::minmax_element(in.data.begin(), in.data.end());
-  if (!in.data.empty() && (*least < values_[0].lo || *most > values_[0].hi))
-    fail(ErrorKind::invalid_argument, "network input has values in " + std::to_string(*least) +
-                                          ".." + std::to_string(*most) + ", promised were " +
+  if (in.data.empty()) return;
+  const auto [least, most] = range_of(std::span<const int16_t>(in.data));
+  if (least < values_[0].lo || most > values_[0].hi)
+    fail(ErrorKind::invalid_argument, "network input has values in " + std::to_string(least) +
+                                          ".." + std::to_string(most) + ", promised were " +
                                           std::to_string(values_[0].lo) + ".." +
                                           std::to_string(values_[0].hi));
 }
