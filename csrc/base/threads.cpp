@@ -51,8 +51,8 @@ struct Job {
   bool finished() const { return done.load(std::memory_order_acquire) == parts; }
 };
 
-// True on a thread that is inside a part, or does whole pictures on its own: a nested parallel_for then runs inline, because waiting
-// for the pool from inside the pool could wait for ever.
+// True on a thread that is inside a part, or does whole pictures on its own: a nested parallel_for
+// then runs inline, because waiting for the pool from inside the pool could wait for ever.
 thread_local bool inside_part = false;
 
 class Pool {
