@@ -222,7 +222,7 @@ def test_kernels_without_peers(no_peers):
     benchmark = time_kernels(
         ONE_ROUND, threads=1, targets=["scalar"], chosen_layers=TINY_LAYERS[:1]
     )
-    assert {t.library for t in benchmark.timings} == {"samebits"}
+    assert {t.maker for t in benchmark.timings} == {"samebits"}
     assert all(t.ratio_to_float32 is None for t in benchmark.timings)
     remedies = {m.name: m.remedy for m in benchmark.missing}
     assert "samebits[bench]" in remedies["torch float32, contiguous"]
@@ -292,7 +292,7 @@ def test_streams_have_about_the_bits_of_their_name(name):
 @pytest.mark.parametrize("name", streams.MIXTURES)
 def test_all_coders_that_are_there_decode_what_they_encode(name):
     found, missing = gather(coders.coder_sources(streams.make_stream(name, 2000)))
-    assert found[0].library == "samebits"
+    assert found[0].maker == "samebits"
     for coder in found:
         payload = checked_payload(coder)
         # Within 15 % of the entropy: the same symbols, by tables of the same Gaussians.
@@ -310,7 +310,7 @@ def test_a_coder_that_loses_symbols_stops_the_benchmark():
 
 def test_coding_without_peers(no_peers):
     benchmark = time_coding(ONE_ROUND, symbols=1000, overhead_bytes=1000, mixtures=["1 bit"])
-    assert {t.library for t in benchmark.timings} == {"samebits"}
+    assert {t.maker for t in benchmark.timings} == {"samebits"}
     assert {t.operation for t in benchmark.timings} == {"encode", "decode"}
     remedies = {m.name: m.remedy for m in benchmark.missing}
     assert "samebits[bench]" in remedies["constriction, categorical"]
@@ -330,7 +330,7 @@ def test_coding_json_and_page(tmp_path, capsys):
     for timing in value["timings"]:
         assert timing["operation"] in ("encode", "decode")
         assert timing["msymbol_per_s"] > 0
-        if timing["library"] == "samebits":
+        if timing["maker"] == "samebits":
             assert timing["overhead_bytes"] >= 100_000
             assert -0.1 < timing["overhead_percent"] < 1
     check_page(out.with_suffix(".html").read_text(encoding="utf-8"), ["samebits range coder"])

@@ -28,8 +28,8 @@ class Bar:
 
     Attributes
     ----------
-    label, library : str
-        The library decides on the color.
+    label, maker : str
+        The maker (a library) decides on the color.
     value, low, high : float
         Median and quartiles, longer is better.
     text : str
@@ -39,7 +39,7 @@ class Bar:
     """
 
     label: str
-    library: str
+    maker: str
     value: float
     low: float
     high: float
@@ -72,12 +72,12 @@ def bars_svg(bars: Sequence[Bar]) -> str:
 def _row(bar: Bar, top: float, scale: float) -> str:
     middle = top + ROW_HEIGHT / 2
     low, value, high = (LABEL_WIDTH + scale * x for x in (bar.low, bar.value, bar.high))
-    kind = "own" if bar.library == "samebits" else "peer"
+    kind = "own" if bar.maker == "samebits" else "peer"
     return (
         f'<g class="{kind}"><title>{html.escape(bar.note or bar.label)}</title>'
         f'<text class="label" x="{LABEL_WIDTH - 10}" y="{middle}">{html.escape(bar.label)}</text>'
         f'<rect x="{LABEL_WIDTH}" y="{middle - BAR_HEIGHT / 2}" width="{value - LABEL_WIDTH:.1f}" '
-        f'height="{BAR_HEIGHT}" rx="2" fill="{COLORS.get(bar.library, "#8d96a3")}"/>'
+        f'height="{BAR_HEIGHT}" rx="2" fill="{COLORS.get(bar.maker, "#8d96a3")}"/>'
         f'<line class="spread" x1="{low:.1f}" x2="{high:.1f}" y1="{middle}" y2="{middle}"/>'
         f'<text class="value" x="{max(high, value) + 8:.1f}" y="{middle}">{html.escape(bar.text)}'
         "</text></g>"

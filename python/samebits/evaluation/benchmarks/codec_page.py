@@ -67,7 +67,7 @@ def _chart(title: str, timings: Sequence[CodecTiming]) -> Chart:
         bars.append(
             Bar(
                 label=_label(timing),
-                library=timing.codec.split()[0].lower(),
+                maker=timing.codec.split()[0].lower(),
                 value=megapixels / timing.median_s,
                 low=megapixels / timing.upper_quartile_s,
                 high=megapixels / timing.lower_quartile_s,

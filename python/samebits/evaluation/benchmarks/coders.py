@@ -25,7 +25,7 @@ class Coder:
 
     Attributes
     ----------
-    name, library : str
+    name, maker : str
     encode : callable
         The symbols to what `decode` takes.
     decode : callable
@@ -38,7 +38,7 @@ class Coder:
     """
 
     name: str
-    library: str
+    maker: str
     encode: Callable[[], Any]
     decode: Callable[[Any], ArrayLike]
     size_bytes: Callable[[Any], int]

@@ -30,7 +30,7 @@ class CodingTiming:
 
     Attributes
     ----------
-    stream, coder, library : str
+    stream, coder, maker : str
     operation : str
         "encode" or "decode".
     symbols : int
@@ -49,7 +49,7 @@ class CodingTiming:
 
     stream: str
     coder: str
-    library: str
+    maker: str
     operation: str
     symbols: int
     spread: Spread
@@ -141,9 +141,9 @@ def _time_stream(
 ) -> list[CodingTiming]:
     payloads = [checked_payload(coder) for coder in coders]
     contenders = {
-        "encode": [Contender(c.name, c.library, c.encode) for c in coders],
+        "encode": [Contender(c.name, c.maker, c.encode) for c in coders],
         "decode": [
-            Contender(c.name, c.library, lambda c=c, payload=payload: c.decode(payload))
+            Contender(c.name, c.maker, lambda c=c, payload=payload: c.decode(payload))
             for c, payload in zip(coders, payloads, strict=True)
         ],
     }
@@ -153,7 +153,7 @@ def _time_stream(
         own = next(
             [s / c.stream.size for s in samples]
             for c, samples in zip(coders, seconds, strict=True)
-            if c.library == "samebits"
+            if c.maker == "samebits"
         )
         for coder, samples in zip(coders, seconds, strict=True):
             spread = Spread.of(samples)
@@ -162,7 +162,7 @@ def _time_stream(
                 CodingTiming(
                     stream=coder.stream.name,
                     coder=coder.name,
-                    library=coder.library,
+                    maker=coder.maker,
                     operation=operation,
                     symbols=coder.stream.size,
                     spread=spread,

@@ -67,7 +67,7 @@ def _chart(stream: StreamInfo, operation: str, timings: Sequence[CodingTiming]) 
         bars.append(
             Bar(
                 label=timing.coder,
-                library=timing.library,
+                maker=timing.maker,
                 value=timing.msymbol_per_s,
                 low=timing.symbols / timing.spread.upper_quartile_s / 1e6,
                 high=timing.symbols / timing.spread.lower_quartile_s / 1e6,
@@ -81,7 +81,7 @@ def _chart(stream: StreamInfo, operation: str, timings: Sequence[CodingTiming]) 
 
 def _speed(timing: CodingTiming) -> str:
     text = f"{timing.msymbol_per_s:.1f}"
-    if timing.library != "samebits":
+    if timing.maker != "samebits":
         text += f" · samebits {timing.speedup_of_samebits:.1f}×"
     return text
 

@@ -31,7 +31,7 @@ class KernelTiming:
 
     Attributes
     ----------
-    layer, contender, library : str
+    layer, contender, maker : str
     spread : Spread
     gmac_per_s : float
         At the median, by the multiply-accumulates of the definition.
@@ -45,7 +45,7 @@ class KernelTiming:
 
     layer: str
     contender: str
-    library: str
+    maker: str
     spread: Spread
     gmac_per_s: float
     ratio_to_float32: float | None
@@ -132,7 +132,7 @@ def _timings(
             KernelTiming(
                 layer=data.layer.name,
                 contender=contender.name,
-                library=contender.library,
+                maker=contender.maker,
                 spread=spread,
                 gmac_per_s=data.layer.macs / spread.median_s / 1e9,
                 ratio_to_float32=None if reference is None else median_ratio(reference, samples),
@@ -147,7 +147,7 @@ def _wrong_percent(data: LayerData, contender: Contender) -> float | None:
     # After a second convolution a difference of one step in the first may have grown.
     if len(data.layer.convs) > 1 or not contender.name.startswith(INT8_PEERS):
         return None
-    read = kernels_torch if contender.library == "torch" else kernels_onnx
+    read = kernels_torch if contender.maker == "torch" else kernels_onnx
     output = read.integers_of(contender.run()).astype(np.int32)
     steps = np.abs(output - exact_output(data))
     return 100 * float(np.mean(steps > 1))

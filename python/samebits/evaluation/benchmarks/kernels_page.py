@@ -70,7 +70,7 @@ def _chart(layer: str, timings: Sequence[KernelTiming], threads: int) -> Chart:
         bars.append(
             Bar(
                 label=timing.contender,
-                library=timing.library,
+                maker=timing.maker,
                 value=timing.gmac_per_s,
                 low=work / timing.spread.upper_quartile_s,
                 high=work / timing.spread.lower_quartile_s,

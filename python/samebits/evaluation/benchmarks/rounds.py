@@ -21,7 +21,7 @@ class Contender:
     ----------
     name : str
         Unique among those it is timed with.
-    library : str
+    maker : str
         Whose work it is: "samebits", "torch", ...
     run : callable
         One piece of work. What can be prepared once was prepared before.
@@ -30,7 +30,7 @@ class Contender:
     """
 
     name: str
-    library: str
+    maker: str
     run: Callable[[], object]
     note: str = ""
 
