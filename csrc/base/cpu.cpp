@@ -4,7 +4,6 @@
 #include <cstdlib>
 
 namespace samebits {
-namespace {
 
 bool have_avx2() {
 #ifdef SAMEBITS_HAVE_AVX2
@@ -26,6 +25,8 @@ bool have_avx512() {
   return false;
 #endif
 }
+
+namespace {
 
 VectorSet vector_set_of(std::string_view target) {
   if (target == "scalar") return VectorSet::none;

@@ -1,10 +1,13 @@
-// Which vector instructions the kernels outside of csrc/nn use. It follows the process's target:
-// csrc/nn/target.cpp tells it every change.
+// What this machine and this build can run, and which vector instructions the kernels outside of
+// csrc/nn use: those of the process's target, of which csrc/nn/target.cpp tells every change.
 #pragma once
 
 #include <string_view>
 
 namespace samebits {
+
+bool have_avx2();    // with FMA and BMI2
+bool have_avx512();  // F, BW, VL, DQ and VNNI; all of AVX2 as well
 
 enum class VectorSet { none, avx2, avx512 };
 

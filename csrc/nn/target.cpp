@@ -23,27 +23,6 @@ constexpr Choice kChoices[] = {{Target::scalar, "scalar"},
                                {Target::neon, "neon"},
                                {Target::cuda, "cuda"}};
 
-bool have_avx2() {
-#ifdef SAMEBITS_HAVE_AVX2
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("bmi2");
-#else
-  return false;
-#endif
-}
-
-bool have_avx512() {
-#ifdef SAMEBITS_EMULATE_AVX512
-  return true;
-#elif defined(SAMEBITS_HAVE_AVX512)
-  return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vnni");
-#else
-  return false;
-#endif
-}
-
 bool have_neon() {
 #ifdef SAMEBITS_HAVE_NEON
   return true;
