@@ -135,7 +135,7 @@ struct Simple {
   }
 };
 
-void refused_inputs() {
+void inputs_beyond_promise() {
   Tensor<int16_t> x(1, 1, 2);
   x.data = {100, -100};
   Simple().load(-100, 100).run(x);
@@ -265,7 +265,7 @@ void damaged_programs() {
 }  // namespace
 
 int main() {
-  refused_inputs();
+  inputs_beyond_promise();
   refused_programs();
   overflow_proof();
   refused_inputs();

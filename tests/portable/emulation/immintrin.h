@@ -6,11 +6,11 @@
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 
-#include "avx512_lanes.h"
-
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+
+#include "avx512_lanes.h"
 
 namespace samebits_emulation {
 
