@@ -16,7 +16,7 @@ class Uint8Conv {
   // Prepares the layer, whose promise about inputs must be within 0 .. 255.
   explicit Uint8Conv(ConvLayer layer);
 
-  // True if uint8_block_avx2 is exact.
+  // True if the AVX2 kernel is exact.
   bool pairs_are_safe() const { return pairs_are_safe_; }
 
   // As conv2d_accumulate and conv2d: x [height][width][I] to out [oh][ow][O].
