@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "codec/context_sums.h"
+#include "codec/sums_plan.h"
 
 namespace samebits {
 namespace {
@@ -60,7 +61,7 @@ int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Sche
   const int64_t sums = int64_t{sizeof(int32_t)} * model.context_channels;
   // Mean, row, symbol and proxy change.
   const int64_t element = sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t) + sizeof(int16_t);
-  return first_pass + positions_of(sizes) * (hyper + sums) +
+  return first_pass + positions_of(sizes) * (hyper + sums * plan_sums(schedule).buffers) +
          largest_step(sizes, schedule) * element;
 }
 
