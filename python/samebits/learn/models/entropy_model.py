@@ -134,3 +134,36 @@ class EntropyModel(nn.Module):
                 accumulator = accumulator + F.conv2d(change, w_proxy, padding=1)
                 accumulator = accumulator + F.conv2d(step, w_mask, padding=1)
         return proxy, bits, symbols
+
+    def one_step(
+        self,
+        y: Tensor,
+        prediction: Tensor,
+        features: Tensor,
+        bias: Tensor,
+        gain: Tensor,
+        inverse_gain: Tensor,
+        *,
+        visible: Tensor,
+        target: Tensor,
+    ) -> Tensor:
+        """Bits (B, M, h, w) of one step out of an order too long to run whole (training).
+
+        Parameters
+        ----------
+        visible, target : (B, M, h, w), per picture: what the step sees, and what it codes.
+            Others as in :meth:`forward`. What is seen is quantized around the means of an empty
+            mask, in place of those of the earlier steps.
+        """
+        w_proxy, w_mask, w_features = self.split_context()
+        accumulator = F.conv2d(features, w_features, padding=1) + bias
+        accumulator = accumulator + F.conv2d(prediction, w_proxy, padding=1)
+        with torch.no_grad():
+            mean, _ = self.parameters_of(accumulator, prediction)
+            seen = mean + torch.round((y - mean) * gain) * inverse_gain
+        accumulator = accumulator + F.conv2d(visible * (seen - prediction), w_proxy, padding=1)
+        accumulator = accumulator + F.conv2d(visible, w_mask, padding=1)
+        mean, log2_scale = self.parameters_of(accumulator, prediction)
+        scaled = (y - mean) * gain
+        noisy = scaled + torch.rand_like(scaled) - 0.5
+        return target * gaussian_bits(noisy, log2_scale + torch.log2(gain))
