@@ -150,6 +150,22 @@ def test_one_step_alone_equals_the_step_of_a_loop_for_the_first_step():
     assert torch.allclose(loop, alone)
 
 
+@pytest.mark.parametrize("size", [(4, 4), (3, 5)])
+def test_phase_by_phase_equals_computing_everywhere(size, monkeypatch):
+    model = tiny_model()
+    torch.manual_seed(3)
+    y, prediction = torch.randn(2, 2, 16, *size)
+    features = torch.randn(2, 8, *size)
+    bias, gain = torch.zeros(1, 16, 1, 1), torch.full((1, 16, 1, 1), 4.0)
+    inputs = (y, prediction, features, bias, gain, 1 / gain)
+    masks = make_order(TINY_CONFIG, mode=2, phases="2x2").masks(*size, CPU)
+    fast = model.entropy(*inputs, masks, noise=False)
+    monkeypatch.setattr("samebits.learn.models.entropy_model.phase_of_step", lambda step: None)
+    slow = model.entropy(*inputs, masks, noise=False)
+    for a, b in zip(fast, slow, strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
+
+
 def test_quality_tables_are_interpolated():
     model = tiny_model()
     knots = torch.arange(TINY_CONFIG.gain_knots, dtype=torch.float32)[:, None].expand(-1, 3)

@@ -59,11 +59,15 @@ def test_training_lowers_the_validation_loss(folder, tmp_path):
 
 
 def test_a_run_is_resumed_where_it_stopped(folder, tmp_path):
-    path = Trainer(options(folder, tmp_path, stop_after_minutes=0.01), TINY_CONFIG).run()
+    path = Trainer(
+        options(folder, tmp_path, minutes=1000, stop_after_minutes=0.01), TINY_CONFIG
+    ).run()
     saved = load_checkpoint(path)
     assert saved["steps_done"] > 0
     assert saved["elapsed"] > 0
-    again = Trainer(options(folder, tmp_path, resume=True), TINY_CONFIG)
+    again = Trainer(
+        options(folder, tmp_path, minutes=1000, stop_after_minutes=0.01, resume=True), TINY_CONFIG
+    )
     assert again.steps_done == saved["steps_done"]
     for name, value in again.model.state_dict().items():
         assert torch.equal(value, saved["model"][name]), name

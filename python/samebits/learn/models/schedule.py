@@ -85,16 +85,15 @@ def make_order(
     mode : 0 to 6. phases : ``none``, ``checkerboard``, ``2x2`` or ``diagonal``.
     groups : sizes that add up to M. first : subgroups in the first part of modes 5 and 6.
     """
-    steps = _core.schedule_steps(
-        mode=mode,
-        phases=PHASE_NUMBERS[phases],
-        groups=list(groups),
-        first=first,
+    spec = _core.ScheduleSpec(
+        mode=mode, phases=PHASE_NUMBERS[phases], groups=list(groups), first=first
+    )
+    model_groups = _core.ChannelGroups(
         latent_channels=config.latent_channels,
-        model_groups=list(config.groups),
+        groups=list(config.groups),
         phase_groups=list(config.phase_groups),
     )
-    return order_of_steps(steps, config.latent_channels)
+    return order_of_steps(_core.schedule_steps(spec, model_groups), config.latent_channels)
 
 
 def order_of_steps(steps: list, channels: int) -> Order:

@@ -19,9 +19,9 @@ from .loss import quality_weight
 from .train import VALIDATION_QUALITIES, Trainer, TrainOptions
 
 TRAINED = ("h_a", "h_s", "entropy", "log2_z_gain", "log2_z_scale")
-DEFAULT_AT_FIRST, DEFAULT_AT_LAST = 0.35, 0.7
+DEFAULT_AT_FIRST, DEFAULT_AT_LAST = 0.4, 0.6
 """Share of the training steps that run the default order; it grows with the time used."""
-SINGLE_STEPS = 0.4
+SINGLE_STEPS = 0.2
 """Share of the others that code single steps of any mode; the rest run whole orders."""
 SMALLEST_SHARE = 0.02
 """A step of fewer elements than this share of all counts as if it were as large."""

@@ -34,12 +34,13 @@ class OrderMix:
         halves = _even(m, 2)
         self.default = default_order(config)
         self.others = [
-            (0.31, make_order(config, mode=0)),
-            (0.15, make_order(config, mode=2, phases="diagonal", groups=halves)),
-            (0.15, make_order(config, mode=0, phases="checkerboard")),
-            (0.21, make_order(config, mode=0, phases="2x2")),
-            (0.09, make_order(config, mode=2)),
-            (0.09, make_order(config, mode=2, groups=config.phase_groups)),
+            (0.62, make_order(config, mode=2, phases="2x2")),
+            (0.12, make_order(config, mode=0)),
+            (0.06, make_order(config, mode=2, phases="diagonal", groups=halves)),
+            (0.06, make_order(config, mode=0, phases="checkerboard")),
+            (0.08, make_order(config, mode=0, phases="2x2")),
+            (0.03, make_order(config, mode=2)),
+            (0.03, make_order(config, mode=2, groups=config.phase_groups)),
         ]
 
     def order(self, random: np.random.Generator, *, default_share: float = 0.45) -> Order:
