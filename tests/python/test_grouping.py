@@ -32,7 +32,7 @@ from samebits.learn.grouping.methods import (  # noqa: E402
     by_spectrum,
     largest_gap,
 )
-from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
+from tiny_float_model import TINY_CONFIG, smooth_pictures, tiny_model  # noqa: E402
 
 FAMILIES = np.repeat(np.arange(3), 8)
 
@@ -195,3 +195,26 @@ def test_every_method_gives_a_partition_of_a_models_channels(finder, method, use
 def finder():
     options = FindOptions(count=4, positions=64, loss_steps=2)
     return GroupFinder(tiny_model(), smooth_pictures(count=4, size=64), options)
+
+
+def test_training_with_the_clustering_term(tmp_path):
+    from PIL import Image
+
+    from samebits.learn.grouping.clustering_trainer import ClusteringTrainer
+    from samebits.learn.training.train import TrainOptions
+
+    for n, picture in enumerate(smooth_pictures(count=4, size=64)):
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(tmp_path / f"{n}.png")
+    options = TrainOptions(data=tmp_path, out=tmp_path / "run", batch=2, crop=64, late_crop=64)
+    trainer = ClusteringTrainer(options, TINY_CONFIG, weight=100.0)
+    distance = [trainer.term(trainer.model).item()]
+    for _ in range(15):
+        trainer.train_step()
+    distance.append(trainer.term(trainer.model).item())
+    assert distance[1] < distance[0]
+    with pytest.raises(ValueError, match="must be above 0"):
+        ClusteringTrainer(
+            TrainOptions(data=tmp_path, out=tmp_path / "none", batch=2, crop=64, late_crop=64),
+            TINY_CONFIG,
+            weight=0.0,
+        )

@@ -23,8 +23,13 @@ from samebits.learn.grouping.comparison import (  # noqa: E402
     Layout,
     table_text,
 )
-from samebits.learn.grouping.group_file import Grouping  # noqa: E402
-from samebits.learn.models.schedule import diagonal_steps, group_steps  # noqa: E402
+from samebits.learn.grouping.group_file import Grouping, write_groups  # noqa: E402
+from samebits.learn.grouping.regroup import regroup_checkpoint  # noqa: E402
+from samebits.learn.models.schedule import default_order, make_order  # noqa: E402
+from samebits.learn.training.checkpoint import (  # noqa: E402
+    model_from_checkpoint,
+    save_checkpoint,
+)
 from tiny_float_model import TINY_CONFIG, smooth_pictures, tiny_model  # noqa: E402
 
 GROUPING = Grouping(
@@ -68,10 +73,8 @@ def forward_bits(model, held, steps):
 @pytest.mark.parametrize("order", ["mode 2", "diagonal"])
 def test_bits_are_those_of_the_training_loop(model, held, order):
     layout = Layout.as_trained(TINY_CONFIG)
-    if order == "diagonal":
-        masks = diagonal_steps(TINY_CONFIG.phase_groups, 8, 8, CPU)
-    else:
-        masks = group_steps(TINY_CONFIG.groups, 8, 8, CPU)
+    trained = default_order(TINY_CONFIG) if order == "diagonal" else make_order(TINY_CONFIG, mode=2)
+    masks = trained.masks(8, 8, CPU)
     bits = schedule_bits(model.entropy, held, torch.arange(16), layout.steps(order))
     assert torch.allclose(bits, forward_bits(model, held, masks), rtol=1e-3)
     assert bits.sum() > 100
@@ -170,3 +173,17 @@ def test_tensors_that_are_not_known_are_not_left_as_they_are(model):
     tensors = export_model(model, calibrate(model, smooth_pictures(count=2, size=64))).tensors
     with pytest.raises(ValueError, match=r"tensor new\.0\.weight is not known"):
         permute_tensors(tensors | {"new.0.weight": np.zeros(1, np.int32)}, model, GROUPING)
+
+
+def test_a_regrouped_checkpoint_has_the_groups_and_the_pictures(model, tmp_path):
+    source, target, groups = (tmp_path / name for name in ("a.ckpt", "b.ckpt", "groups.json"))
+    weights = model.state_dict()
+    config = model.config.to_dict()
+    state = {"config": config, "model": weights, "ema": weights, "steps_done": 7, "elapsed": 1.0}
+    save_checkpoint(source, state)
+    write_groups(groups, GROUPING)
+    regroup_checkpoint(source, target, groups=groups)
+    again = model_from_checkpoint(target)
+    assert again.config.groups == GROUPING.sizes
+    expected = permute_model(model, GROUPING).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in again.state_dict().items())

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import trange
 
 from ..models import PictureModel
-from ..models.schedule import diagonal_steps
+from ..models.schedule import default_order
 from ..models.transforms import PIXEL_UNIT
 from ..training.loss import rate_distortion_loss
 
@@ -103,12 +103,12 @@ def labels_by_loss(
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     config, (height, width) = model.config, crops.shape[-2:]
-    order = diagonal_steps(config.phase_groups, height // 16, width // 16, crops.device)
+    masks = default_order(config).masks(height // 16, width // 16, crops.device)
     distances = []
     for _ in trange(steps, desc="clustering term"):
         x = crops[random.choice(len(crops), min(batch, len(crops)), replace=False)].float()
         quality = torch.from_numpy(random.uniform(0, 100, len(x))).float()
-        terms = rate_distortion_loss(x, tuned(x, quality, order), quality, config)
+        terms = rate_distortion_loss(x, tuned(x, quality, masks), quality, config)
         distance = term(tuned)
         distances.append(distance.item())
         optimizer.zero_grad(set_to_none=True)
