@@ -107,8 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     finder = GroupFinder(model, crops, options)
     if arguments.out is not None:
-        sizes = _numbers(arguments.sizes, "--sizes") if arguments.sizes else None
-        grouping = finder.grouping(arguments.method, use=arguments.use, sizes=sizes)
+        grouping = finder.grouping(arguments.method, use=arguments.use, sizes=_sizes(arguments))
         write_groups(arguments.out, grouping)
         print(f"{arguments.out}: {len(grouping.groups)} groups of {grouping.sizes} channels")
     return _compare(arguments, finder) if arguments.compare else 0
@@ -129,7 +128,8 @@ def _compare(arguments: argparse.Namespace, finder) -> int:
     for path in arguments.groups:
         layouts.append(Layout.learned(read_groups(path, channels=model.config.latent_channels)))
     for method in [arguments.method] if arguments.method else METHODS:
-        layouts += [Layout.learned(finder.grouping(method, use=use)) for use in USES]
+        groupings = [finder.grouping(method, use=use, sizes=_sizes(arguments)) for use in USES]
+        layouts += [Layout.learned(grouping) for grouping in groupings]
     rows = []
     for layout in layouts:
         rows.append(comparison.measure(layout))
@@ -150,6 +150,10 @@ def _held_pictures(arguments: argparse.Namespace):
         size=arguments.crop,
         limit=arguments.held_limit,
     )
+
+
+def _sizes(arguments: argparse.Namespace) -> list[int] | None:
+    return _numbers(arguments.sizes, "--sizes") if arguments.sizes else None
 
 
 def _numbers(text: str, option: str) -> list[int]:

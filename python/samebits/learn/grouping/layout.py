@@ -32,9 +32,18 @@ def grouping_of(
     use : ``apart`` or ``together``.
     sizes : of the groups; not given, ``together`` keeps the clusters' own, and ``apart`` deals
         into as many nearly equal groups as there are clusters.
+
+    Raises
+    ------
+    ValueError
+        The sizes do not add up to the channels, or the use is unknown.
     """
     clusters = sorted_clusters(labels, importance)
     order = np.concatenate(clusters)
+    if sizes is not None and (min(sizes) < 1 or sum(sizes) != len(order)):
+        raise ValueError(
+            f"group sizes {list(sizes)} must be above 0 and add up to the {len(order)} channels"
+        )
     if use == "together":
         sizes = sizes or [len(cluster) for cluster in clusters]
         parts = np.split(order, np.cumsum(sizes)[:-1])
