@@ -173,12 +173,14 @@ def test_the_clustering_term_pulls_channels_together():
 
 def test_the_clustering_term_is_the_k_means_distance():
     model = tiny_model()
-    term = ClusteringTerm(model, smooth_pictures(count=2, size=64), count=3, seed=0)
     with torch.no_grad():
-        features = channel_features(model.g_a(term.probe))
-        centroids = term.centroids.clone()
-        expected = torch.cdist(features, centroids).min(1).values.square().mean()
-        assert torch.allclose(term(model), expected, rtol=1e-4, atol=1e-6)
+        y = model.g_a((smooth_pictures(count=2, size=64).float() - 128) / 64)
+    term = ClusteringTerm(y, count=3, seed=0)
+    moved = y + 0.3 * torch.randn_like(y)
+    expected = torch.cdist(channel_features(moved), term.centroids).min(1).values.square().mean()
+    assert torch.allclose(term(moved), expected, rtol=1e-4, atol=1e-6)
+    # The centroids are the means of their channels now: the distance cannot have grown.
+    assert term(moved) <= expected + 1e-6
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
@@ -207,10 +209,10 @@ def test_training_with_the_clustering_term(tmp_path):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(tmp_path / f"{n}.png")
     options = TrainOptions(data=tmp_path, out=tmp_path / "run", batch=2, crop=64, late_crop=64)
     trainer = ClusteringTrainer(options, TINY_CONFIG, weight=100.0)
-    distance = [trainer.term(trainer.model).item()]
+    distance = [trainer.distance().item()]
     for _ in range(15):
         trainer.train_step()
-    distance.append(trainer.term(trainer.model).item())
+    distance.append(trainer.distance().item())
     assert distance[1] < distance[0]
     with pytest.raises(ValueError, match="must be above 0"):
         ClusteringTrainer(

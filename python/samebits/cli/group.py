@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="of torch")
     parser.add_argument(
-        "--loss-steps", type=int, default=200, help="length of the training of --method loss"
+        "--loss-steps", type=int, default=100, help="length of the training of --method loss"
     )
     parser.add_argument(
         "--loss-weight", type=float, default=1.0, help="weight of its k-means distance"

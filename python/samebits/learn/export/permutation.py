@@ -27,19 +27,39 @@ WITHOUT_LATENTS = {
     *("z_gain", "z_inverse_gain", "z_row", "config", "groups", "phase_groups"),
     *("context.bias", "context.multiplier", "context.shift", "context.clamp", "context.leaky"),
     *("cdf.starts", "cdf.row_begin", "cdf.min_symbol"),
+    *("values.rows", "values.base", "values.shapes", "values.shift"),
+    *("time.clamp", "time.z_row"),
 }
 
 
-def end_orders(config: ModelConfig, order: np.ndarray) -> dict[str, tuple[Order, Order]]:
+def end_orders(
+    config: ModelConfig, order: np.ndarray, networks: dict[str, Network]
+) -> dict[str, tuple[Order, Order]]:
     """Order of input and output channels of every network, for a new order of the latents."""
     f, m = config.hyper_features, config.latent_channels
-    return {
+    features_and_latents = np.concatenate([np.arange(f), f + order])
+    ends: dict[str, tuple[Order, Order]] = {
         "g_a": (None, order),
         "g_s": (order, None),
         "h_a": (order, None),
-        "h_s": (None, np.concatenate([np.arange(f), f + order])),
+        "h_s": (None, features_and_latents),
         "entropy": (None, np.concatenate([order, m + order])),
     }
+    if "values" in networks:  # J coefficients of each channel stand together
+        j = _channels(networks["values"].layers[-1])[1] // m
+        ends["values"] = None, (order[:, None] * j + np.arange(j)).ravel()
+    if "time" in networks:  # features, prediction, then planes between the earlier latents
+        count = _channels(networks["time"].layers[0])[0]
+        inputs = np.arange(count)
+        for begin in (f, f + m, f + 2 * m + 1):
+            inputs[begin : begin + m] = begin + order
+        ends["time"] = inputs, features_and_latents
+    return ends
+
+
+def _channels(layer: nn.Module) -> tuple[int, int]:
+    assert isinstance(layer, nn.Conv2d)
+    return layer.in_channels, layer.out_channels
 
 
 def context_order(config: ModelConfig, order: np.ndarray) -> np.ndarray:
@@ -93,9 +113,10 @@ def permute_model(model: PictureModel, grouping: Grouping) -> PictureModel:
         replace(config, groups=grouping.sizes, phase_groups=grouping.phase_sizes)
     )
     permuted.load_state_dict(copy.deepcopy(model.state_dict()))
-    ends = end_orders(config, order)
+    networks = networks_of(permuted)
+    ends = end_orders(config, order, networks)
     with torch.no_grad():
-        for name, network in networks_of(permuted).items():
+        for name, network in networks.items():
             for layer, (inputs, outputs) in zip(
                 network.layers, layer_orders(name, network, ends[name]), strict=True
             ):
@@ -108,6 +129,10 @@ def permute_model(model: PictureModel, grouping: Grouping) -> PictureModel:
         _reorder(permuted.entropy.context.weight, 1, context_order(config, order))
         _reorder(permuted.log2_gain, 1, order)
         _reorder(permuted.log2_inverse_gain, 1, order)
+        for name, buffer in permuted.named_buffers():
+            ends_of_time = {"time.input_scale": 0, "time.output_scale": 1}
+            if name in ends_of_time:
+                _reorder(buffer, 1, ends["time"][ends_of_time[name]])
     return permuted.train(model.training)
 
 
@@ -131,14 +156,15 @@ def permute_tensors(
         A tensor is not known here, so whether it has latent channels is not known, too.
     """
     config, order = model.config, grouping.order
-    ends = end_orders(config, order)
+    networks = networks_of(model)
+    ends = end_orders(config, order, networks)
     result: dict[str, np.ndarray] = {}
 
     def take(name: str, axis: int, chosen: Order) -> None:
         value = result.get(name, tensors[name])
         result[name] = value if chosen is None else np.take(value, chosen, axis)
 
-    for name, network in networks_of(model).items():
+    for name, network in networks.items():
         result[f"{name}.program"] = tensors[f"{name}.program"]
         for n, (inputs, outputs) in enumerate(layer_orders(name, network, ends[name])):
             prefix = f"{name}.{n}"

@@ -19,6 +19,10 @@ from ..models.schedule import default_order
 from ..models.transforms import PIXEL_UNIT
 from ..training.loss import rate_distortion_loss
 
+PROBE_PICTURES = 4
+TRAINED_SIZE = 128
+"""Side of the crops that the loss is computed on."""
+
 
 def channel_features(y: Tensor) -> Tensor:
     """(M, n) magnitudes of (B, M, h, w) latents, each row of mean 0 and length 1."""
@@ -32,39 +36,36 @@ class ClusteringTerm:
 
     Parameters
     ----------
-    model : whose channels are clustered at the start. probe : (B, 3, H, W) uint8 pictures.
-    count : clusters. seed : of the first k-means.
+    y : (B, M, h, w) latents of the probe before training. count : clusters.
+    seed : of the first k-means.
     """
 
-    def __init__(self, model: PictureModel, probe: Tensor, *, count: int, seed: int) -> None:
+    def __init__(self, y: Tensor, *, count: int, seed: int) -> None:
         from sklearn.cluster import KMeans
 
-        self.probe = (probe.float() - 128) / PIXEL_UNIT
-        with torch.no_grad():
-            features = channel_features(model.g_a(self.probe))
+        features = channel_features(y.detach())
         means = KMeans(count, n_init=10, random_state=seed)  # type: ignore[arg-type]
         start = means.fit(features.cpu().numpy())
         self.centroids = torch.from_numpy(start.cluster_centers_).to(features)
 
-    def __call__(self, model: PictureModel) -> Tensor:
-        """Mean squared distance to the nearest centroid, between 0 and 1; differentiable.
+    def __call__(self, y: Tensor) -> Tensor:
+        """Mean squared distance to the nearest centroid for the probe's y now; differentiable.
 
         Centroids then move to the mean of their channels (Lloyd's step); an empty one stays.
         """
-        features = channel_features(model.g_a(self.probe))
+        features = channel_features(y)
         distance = self._distances(features)
         labels = distance.argmin(1)
-        loss = distance.gather(1, labels[:, None]).mean()
         moved = self.centroids.clone()  # the gradient still needs the old ones
         for label in labels.unique():
             moved[label] = features[labels == label].mean(0).detach()
         self.centroids = moved
-        return loss
+        return distance.gather(1, labels[:, None]).mean()
 
     @torch.no_grad()
-    def labels(self, model: PictureModel) -> np.ndarray:
-        """(M,) number of the nearest centroid of each channel."""
-        return self._distances(channel_features(model.g_a(self.probe))).argmin(1).cpu().numpy()
+    def labels(self, y: Tensor) -> np.ndarray:
+        """(M,) number of the nearest centroid of each channel, for the probe's y."""
+        return self._distances(channel_features(y)).argmin(1).cpu().numpy()
 
     def _distances(self, features: Tensor) -> Tensor:
         products = features @ self.centroids.T
@@ -90,7 +91,7 @@ def labels_by_loss(
 
     Parameters
     ----------
-    crops : (N, 3, H, W) uint8, sizes multiples of 64; the first eight are the probe.
+    crops : (N, 3, H, W) uint8, sizes multiples of 64; the first few are the probe.
 
     Returns
     -------
@@ -99,19 +100,44 @@ def labels_by_loss(
     tuned = copy.deepcopy(model).requires_grad_(False)
     last = tuned.g_a.layers[-1].requires_grad_(True)
     optimizer = torch.optim.Adam(last.parameters(), lr=learning_rate)
-    term = ClusteringTerm(tuned, crops[:8], count=count, seed=seed)
+    probe = _input_of_last_layer(tuned, crops[:PROBE_PICTURES])
+    term = ClusteringTerm(last(probe), count=count, seed=seed)
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    config, (height, width) = model.config, crops.shape[-2:]
-    masks = default_order(config).masks(height // 16, width // 16, crops.device)
+    config, size = model.config, min(TRAINED_SIZE, *crops.shape[-2:])
+    masks = default_order(config).masks(size // 16, size // 16, crops.device)
     distances = []
     for _ in trange(steps, desc="clustering term"):
-        x = crops[random.choice(len(crops), min(batch, len(crops)), replace=False)].float()
+        x = _smaller_crops(crops, count=batch, size=size, random=random)
         quality = torch.from_numpy(random.uniform(0, 100, len(x))).float()
         terms = rate_distortion_loss(x, tuned(x, quality, masks), quality, config)
-        distance = term(tuned)
+        distance = term(last(probe))
         distances.append(distance.item())
         optimizer.zero_grad(set_to_none=True)
         (terms.loss + weight * distance).backward()
         optimizer.step()
-    return term.labels(tuned), distances
+    return term.labels(last(probe)), distances
+
+
+@torch.no_grad()
+def _input_of_last_layer(model: PictureModel, x: Tensor) -> Tensor:
+    """What the last layer of the analysis sees of (B, 3, H, W) uint8 pictures."""
+    seen: dict[int, Tensor] = {}
+    model.g_a.tap = lambda op, value: seen.setdefault(op.dst, value)
+    try:
+        model.g_a((x.float() - 128) / PIXEL_UNIT)
+    finally:
+        model.g_a.tap = None
+    return seen[model.g_a.ops[-1].src]
+
+
+def _smaller_crops(crops: Tensor, *, count: int, size: int, random: np.random.Generator) -> Tensor:
+    """(count, 3, size, size) float, from random places of random pictures."""
+    chosen = random.choice(len(crops), min(count, len(crops)), replace=False)
+    tops = random.integers(crops.shape[-2] - size + 1, size=len(chosen))
+    lefts = random.integers(crops.shape[-1] - size + 1, size=len(chosen))
+    parts = [
+        crops[n, :, top : top + size, left : left + size]
+        for n, top, left in zip(chosen, tops, lefts, strict=True)
+    ]
+    return torch.stack(parts).float()

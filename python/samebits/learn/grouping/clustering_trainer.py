@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from ..models import ModelConfig
+from ..models.transforms import PIXEL_UNIT
 from ..training.loss import LossTerms
 from ..training.pictures import random_crops
 from ..training.train import Trainer, TrainOptions
@@ -33,9 +35,9 @@ class ClusteringTrainer(Trainer):
             self.pictures.train, count=PROBE_CROPS, size=options.crop, random=random
         )
         self.weight = weight
+        self.probe = (probe.to(self.device).float() - 128) / PIXEL_UNIT
         self.term = ClusteringTerm(
-            self.model,
-            probe.to(self.device),
+            self.model.g_a(self.probe),
             count=count or len(self.config.groups),
             seed=options.seed,
         )
@@ -43,4 +45,8 @@ class ClusteringTrainer(Trainer):
     def forward_batch(self) -> LossTerms:
         """Losses of a new batch, the term included."""
         terms = super().forward_batch()
-        return replace(terms, loss=terms.loss + self.weight * self.term(self.model))
+        return replace(terms, loss=terms.loss + self.weight * self.distance())
+
+    def distance(self) -> Tensor:
+        """The k-means distance now; it moves the centroids."""
+        return self.term(self.model.g_a(self.probe))

@@ -33,7 +33,7 @@ class FindOptions:
     quality: float = 50.0
     positions: int = 4096
     seed: int = 0
-    loss_steps: int = 200
+    loss_steps: int = 100
     loss_weight: float = 1.0
 
 
