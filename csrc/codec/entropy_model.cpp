@@ -26,8 +26,10 @@ void for_blocks(int64_t positions, const Work& work) {
 
 }  // namespace
 
-EntropyModel::EntropyModel(const Model& model, int quality, HyperInformation hyper)
+EntropyModel::EntropyModel(const Model& model, const ValueHead* values, int quality,
+                           HyperInformation hyper)
     : model_(model),
+      values_(values),
       quality_(quality),
       proxy_(std::move(hyper.prediction)),
       context_(model, quality, proxy_, hyper.features) {
@@ -59,10 +61,13 @@ StepParameters EntropyModel::parameters(const Step& step, const Ready& ready) {
   StepParameters parameters;
   parameters.mean.resize(first);
   parameters.row.resize(first);
+  const int64_t per_element = values_ == nullptr ? 0 : values_->coefficients;
+  parameters.coefficients.resize(first * per_element);
   const auto compute = [&](int64_t n) {
     const Block& block = blocks[n];
     block_parameters(*block.rect, *block.layers, block.begin, block.end,
-                     parameters.mean.data() + block.first, parameters.row.data() + block.first);
+                     parameters.mean.data() + block.first, parameters.row.data() + block.first,
+                     parameters.coefficients.data() + block.first * per_element);
   };
   const auto computed = [&](int64_t, int64_t end) {
     const Block& last = blocks[end - 1];
@@ -75,11 +80,16 @@ StepParameters EntropyModel::parameters(const Step& step, const Ready& ready) {
 // The network at positions [begin, end) of a rectangle. All layers are 1 x 1, so positions side by
 // side in memory need not be neighbours in the picture.
 void EntropyModel::block_parameters(const Rect& rect, const RangeLayers& layers, int64_t begin,
-                                    int64_t end, int16_t* mean, uint8_t* row) const {
+                                    int64_t end, int16_t* mean, uint8_t* row,
+                                    int16_t* coefficients) const {
   const MaskedPositions at = positions(rect);
   const int count = static_cast<int>(end - begin), channels = rect.channels();
   std::vector<int16_t> hidden(static_cast<size_t>(count) * model_.context_channels), next;
   context_.activations(at, begin, end, hidden.data());
+  if (values_ != nullptr) {
+    run_value_head(*values_, layers.coefficients, hidden, count,
+                   coefficients + begin * layers.coefficients.out_channels);
+  }
   const std::vector<ConvLayer>& network = model_.entropy.layers();
   for (size_t i = 0; i + 1 < network.size(); ++i) {
     next.resize(static_cast<size_t>(count) * network[i].out_channels);
@@ -139,12 +149,12 @@ void EntropyModel::update_mask(const Rect& rect) {
   }
 }
 
-Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& schedule,
-                             HyperInformation hyper, StepCoder& coder) {
+Tensor<int16_t> code_latents(const Model& model, const ValueHead* values, int quality,
+                             const Schedule& schedule, HyperInformation hyper, StepCoder& coder) {
   if (distinct_views(schedule) != std::vector<View>{View{}}) {
     fail(ErrorKind::unsupported_version, "modes 4 to 6 are not coded by this version yet");
   }
-  EntropyModel entropy_model(model, quality, std::move(hyper));
+  EntropyModel entropy_model(model, values, quality, std::move(hyper));
   std::vector<int32_t> symbols;
   for (const Step& step : schedule) {
     const int64_t elements = entropy_model.elements(step);

@@ -24,7 +24,8 @@ struct HyperInformation {
 // Distribution parameters of the elements of a step, in coding order.
 struct StepParameters {
   std::vector<int16_t> mean;
-  std::vector<uint8_t> row;  // of the CDF tables
+  std::vector<uint8_t> row;           // of the CDF tables
+  std::vector<int16_t> coefficients;  // of a probability per value, or empty
 };
 
 // The part of the loop in which encoder and decoder differ.
@@ -42,8 +43,8 @@ class StepCoder {
 
 class EntropyModel {
  public:
-  // Keeps a reference to `model`.
-  EntropyModel(const Model& model, int quality, HyperInformation hyper);
+  // Keeps a reference to `model`. With `values`, its head, parameters have coefficients too.
+  EntropyModel(const Model& model, const ValueHead* values, int quality, HyperInformation hyper);
 
   // The network at the elements of a step, from the state before the step. `ready(end)` hears that
   // the first `end` elements of the parameters are there: in order, on one thread at a time, while
@@ -71,19 +72,21 @@ class EntropyModel {
     return MaskedPositions(proxy_.height, proxy_.width, rect.phase_mask);
   }
   void block_parameters(const Rect& rect, const RangeLayers& layers, int64_t begin, int64_t end,
-                        int16_t* mean, uint8_t* row) const;
+                        int16_t* mean, uint8_t* row, int16_t* coefficients) const;
   std::vector<int16_t> update_proxy(const Rect& rect, const int16_t* mean, const int32_t* symbols);
   void update_mask(const Rect& rect);
 
   const Model& model_;
+  const ValueHead* values_;
   int quality_;
   Tensor<int16_t> proxy_;
   std::vector<uint8_t> mask_[kPhases];
   ContextSums context_;
 };
 
-// The step loop. Returns y_hat.
-Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& schedule,
-                             HyperInformation hyper, StepCoder& coder);
+// The step loop. Returns y_hat. `values` is the model's head for a probability per value if the
+// coder wants its coefficients, otherwise null.
+Tensor<int16_t> code_latents(const Model& model, const ValueHead* values, int quality,
+                             const Schedule& schedule, HyperInformation hyper, StepCoder& coder);
 
 }  // namespace samebits
