@@ -178,6 +178,7 @@ class Stream:
     mode: int
     phases: int
     groups: tuple[int, ...]
+    values: bool
     width: int
     height: int
     latent_crc: int
@@ -210,6 +211,7 @@ def parse_stream(data: bytes) -> Stream:
         mode=schedule & 7,
         phases=schedule >> 3 & 3,
         groups=tuple(groups),
+        values=bool(schedule & 128),
         width=width,
         height=height,
         latent_crc=latent_crc,
@@ -284,11 +286,16 @@ class RangeDecoder:
         self.range[lane], self.code[lane] = full, code
         return s
 
-    def decode(self, rows) -> np.ndarray:
-        """One batch: the CDF row of every symbol → the symbols."""
+    def decode(self, rows, own=None) -> np.ndarray:
+        """One batch: the CDF row of every symbol → the symbols.
+
+        `own` has None, or a row of its own (section 9), for every symbol.
+        """
         symbols = np.zeros(len(rows), np.int64)
         for i, r in enumerate(rows):
             row, low = self.rows[r], self.min_symbol[r]
+            if own is not None and own[i] is not None:
+                row, low = [*own[i], 65536], 1 - len(own[i]) // 2
             s = self.entry(i % self.lanes, row)
             if s < len(row) - 2:
                 symbols[i] = low + s
@@ -326,6 +333,20 @@ def softmax_row(logits: list[int]) -> list[int]:
     return [v + (sum(weights[:v]) * share >> 16) for v in range(n)]
 
 
+def value_rows(weights: Weights, hidden, index, rows) -> list[list[int] | None]:
+    """The rows of elements at `index` (i, j, c) with CDF rows `rows`; None where they have none."""
+    first, end = (int(r) for r in weights["values.rows"])
+    base, shapes = weights["values.base"], weights["values.shapes"]
+    a = run_network(weights, "values", hidden)
+    a = a.reshape(*a.shape[:2], -1, shapes.shape[1])[index]
+    sums = fits_int32(a @ shapes.T)
+    corrections = np.clip(round_shift(sums, weights["values.shift"][0]), -(2**14), 2**14 - 1)
+    return [
+        softmax_row((base[row - first] + correction).tolist()) if first <= row < end else None
+        for row, correction in zip(rows, corrections, strict=True)
+    ]
+
+
 # Arithmetic, sections 3 and 4
 
 
@@ -339,7 +360,7 @@ def decode_hyper(weights, quality, shape, decoder):
 
 
 def step_parameters(weights, quality, state):
-    """Mean correction and log-scale of every element from (proxy, mask, features)."""
+    """Mean correction, log-scale and context activations from (proxy, mask, features)."""
     proxy, mask, features = state
     proxy_q = np.clip(round_shift(proxy, weights["config"][5]), -8191, 8191)
     inputs = np.concatenate([proxy_q, 256 * mask, features], -1)
@@ -353,7 +374,7 @@ def step_parameters(weights, quality, state):
     )
     out = run_network(weights, "entropy", hidden)
     latents = proxy.shape[-1]
-    return out[..., :latents], out[..., latents:]
+    return out[..., :latents], out[..., latents:], hidden
 
 
 def rectangle_index(shape, rectangle):
@@ -378,13 +399,15 @@ def decode_latents(weights, stream, decoder):
     proxy, mask = prediction.copy(), np.zeros_like(prediction)
     scale_rows = int(weights["config"][7])
     for step in make_steps(stream, weights):
-        delta, log_scale = step_parameters(weights, quality, (proxy, mask, features))
+        delta, log_scale, hidden = step_parameters(weights, quality, (proxy, mask, features))
         parts = [rectangle_index(shape, rectangle) for rectangle in step]
         index = tuple(np.concatenate(axis) for axis in zip(*parts, strict=True))
         channel = index[2]
         mean = clamp16(prediction[index] + delta[index])
         row = (log_scale[index] + weights["log2_gain"][quality][channel] + 64) >> 7
-        k = decoder.decode(np.clip(row, 0, scale_rows - 1))
+        row = np.clip(row, 0, scale_rows - 1)
+        own = value_rows(weights, hidden, index, row) if stream.values else None
+        k = decoder.decode(row, own)
         assert np.abs(k).max(initial=0) <= 2**20
         residual = round_shift(k * weights["inverse_gain"][quality][channel], 8)
         proxy[index] = clamp16(mean + residual)

@@ -33,7 +33,8 @@ def test_softmax_equals_the_reference(logits):
     expected = [reference_codec.softmax_row(row) for row in logits.tolist()]
     assert starts.tolist() == expected
     bounds = np.concatenate([starts.astype(int), np.full((len(starts), 1), 65536)], 1)
-    assert (bounds[:, 0] == 0).all() and (np.diff(bounds, axis=1) >= 1).all()
+    assert (bounds[:, 0] == 0).all()
+    assert (np.diff(bounds, axis=1) >= 1).all()
 
 
 def test_softmax_is_a_softmax():
