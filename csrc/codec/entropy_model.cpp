@@ -23,9 +23,10 @@ struct EntropyModel::Block {
   int64_t begin, end, first;
 };
 
-EntropyModel::EntropyModel(const Model& model, int quality, const Schedule& schedule,
-                           HyperInformation hyper)
+EntropyModel::EntropyModel(const Model& model, const ValueHead* values, int quality,
+                           const Schedule& schedule, HyperInformation hyper)
     : model_(model),
+      values_(values),
       quality_(quality),
       schedule_(schedule),
       plan_(plan_sums(schedule)),
@@ -55,9 +56,13 @@ StepParameters EntropyModel::parameters(size_t step, const Ready& ready) const {
   StepParameters parameters;
   parameters.mean.resize(first);
   parameters.row.resize(first);
+  const int64_t per_element = values_ == nullptr ? 0 : values_->coefficients;
+  parameters.coefficients.resize(first * per_element);
   const auto compute = [&](int64_t n) {
-    block_parameters(blocks[n], parameters.mean.data() + blocks[n].first,
-                     parameters.row.data() + blocks[n].first);
+    const Block& block = blocks[n];
+    block_parameters(block, parameters.mean.data() + block.first,
+                     parameters.row.data() + block.first,
+                     parameters.coefficients.data() + block.first * per_element);
   };
   const auto computed = [&](int64_t, int64_t end) {
     const Block& last = blocks[end - 1];
@@ -69,12 +74,17 @@ StepParameters EntropyModel::parameters(size_t step, const Ready& ready) const {
 
 // The network at the positions of a block. All layers are 1 x 1, so positions side by side in
 // memory need not be neighbors in the picture.
-void EntropyModel::block_parameters(const Block& block, int16_t* mean, uint8_t* row) const {
+void EntropyModel::block_parameters(const Block& block, int16_t* mean, uint8_t* row,
+                                    int16_t* coefficients) const {
   const Rect& rect = *block.rect;
   const MaskedPositions at = positions(rect);
   const int count = static_cast<int>(block.end - block.begin), channels = rect.channels();
   std::vector<int16_t> hidden(static_cast<size_t>(count) * model_.context_channels), next;
   context_.activations(block.sums, at, block.begin, block.end, hidden.data());
+  if (values_ != nullptr) {
+    const ConvLayer& layer = block.layers->coefficients;
+    run_value_head(*values_, layer, hidden, count, coefficients + block.begin * layer.out_channels);
+  }
   const std::vector<ConvLayer>& network = model_.entropy.layers();
   for (size_t i = 0; i + 1 < network.size(); ++i) {
     next.resize(static_cast<size_t>(count) * network[i].out_channels);

@@ -27,13 +27,16 @@ struct HyperInformation {
 // Distribution parameters of the elements of a step, in coding order.
 struct StepParameters {
   std::vector<int16_t> mean;
-  std::vector<uint8_t> row;  // of the CDF tables
+  std::vector<uint8_t> row;           // of the CDF tables
+  std::vector<int16_t> coefficients;  // of a probability per value, or empty
 };
 
 class EntropyModel {
  public:
-  // Keeps references to `model` and `schedule`.
-  EntropyModel(const Model& model, int quality, const Schedule& schedule, HyperInformation hyper);
+  // Keeps references to `model` and `schedule`. With `values`, the model's head, parameters have
+  // coefficients too.
+  EntropyModel(const Model& model, const ValueHead* values, int quality, const Schedule& schedule,
+               HyperInformation hyper);
 
   // The network at the elements of step number `step`, from the state before the step. `ready(end)`
   // hears that the first `end` elements of the parameters are there: in order, on one thread at a
@@ -60,9 +63,11 @@ class EntropyModel {
   MaskedPositions positions(const Rect& rect) const {
     return MaskedPositions(proxy().height, proxy().width, rect.phase_mask);
   }
-  void block_parameters(const Block& block, int16_t* mean, uint8_t* row) const;
+  void block_parameters(const Block& block, int16_t* mean, uint8_t* row,
+                        int16_t* coefficients) const;
 
   const Model& model_;
+  const ValueHead* values_;
   int quality_;
   const Schedule& schedule_;
   SumsPlan plan_;

@@ -6,9 +6,9 @@
 
 namespace samebits {
 
-Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& schedule,
-                             HyperInformation hyper, StepCoder& coder) {
-  EntropyModel entropy_model(model, quality, schedule, std::move(hyper));
+Tensor<int16_t> code_latents(const Model& model, const ValueHead* values, int quality,
+                             const Schedule& schedule, HyperInformation hyper, StepCoder& coder) {
+  EntropyModel entropy_model(model, values, quality, schedule, std::move(hyper));
   std::vector<int32_t> symbols;
   for (size_t step = 0; step < schedule.size(); ++step) {
     const int64_t elements = entropy_model.elements(step);

@@ -22,8 +22,9 @@ class StepCoder {
                     std::span<int32_t> symbols) = 0;
 };
 
-// Returns y_hat.
-Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& schedule,
-                             HyperInformation hyper, StepCoder& coder);
+// Returns y_hat. `values` is the model's head for a probability per value if the coder wants its
+// coefficients, otherwise null.
+Tensor<int16_t> code_latents(const Model& model, const ValueHead* values, int quality,
+                             const Schedule& schedule, HyperInformation hyper, StepCoder& coder);
 
 }  // namespace samebits

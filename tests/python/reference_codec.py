@@ -179,6 +179,7 @@ class Stream:
     groups: tuple[int, ...]  # sizes; empty for even groups and the model's
     even_groups: int
     first: int
+    values: bool
     width: int
     height: int
     latent_crc: int
@@ -219,6 +220,7 @@ def parse_stream(data: bytes) -> Stream:
         groups=tuple(groups),
         even_groups=even_groups,
         first=first,
+        values=bool(schedule & 128),
         width=width,
         height=height,
         latent_crc=latent_crc,
@@ -272,11 +274,16 @@ class RangeDecoder:
         self.range[lane], self.code[lane] = full, code
         return s
 
-    def decode(self, rows) -> np.ndarray:
-        """One batch: the CDF row of every symbol → the symbols."""
+    def decode(self, rows, own=None) -> np.ndarray:
+        """One batch: the CDF row of every symbol → the symbols.
+
+        `own` has None, or a row of its own (section 9), for every symbol.
+        """
         symbols = np.zeros(len(rows), np.int64)
         for i, r in enumerate(rows):
             row, low = self.rows[r], self.min_symbol[r]
+            if own is not None and own[i] is not None:
+                row, low = [*own[i], 65536], 1 - len(own[i]) // 2
             s = self.entry(i % self.lanes, row)
             if s < len(row) - 2:
                 symbols[i] = low + s
@@ -314,6 +321,20 @@ def softmax_row(logits: list[int]) -> list[int]:
     return [v + (sum(weights[:v]) * share >> 16) for v in range(n)]
 
 
+def value_rows(weights: Weights, hidden, index, rows) -> list[list[int] | None]:
+    """The rows of elements at `index` (i, j, c) with CDF rows `rows`; None where they have none."""
+    first, end = (int(r) for r in weights["values.rows"])
+    base, shapes = weights["values.base"], weights["values.shapes"]
+    a = run_network(weights, "values", hidden)
+    a = a.reshape(*a.shape[:2], -1, shapes.shape[1])[index]
+    sums = fits_int32(a @ shapes.T)
+    corrections = np.clip(round_shift(sums, weights["values.shift"][0]), -(2**14), 2**14 - 1)
+    return [
+        softmax_row((base[row - first] + correction).tolist()) if first <= row < end else None
+        for row, correction in zip(rows, corrections, strict=True)
+    ]
+
+
 # Arithmetic, sections 3 and 4
 
 
@@ -337,7 +358,7 @@ class State:
 
 
 def step_parameters(weights, quality, state: State, view=None):
-    """Mean correction and log-scale of every element; `view` holds channels, None holds all."""
+    """Mean correction, log-scale and context activations; `view` holds channels, None holds all."""
     latents = state.proxy.shape[-1]
     seen = np.isin(np.arange(latents), list(range(latents) if view is None else view))
     proxy = np.where(seen, state.proxy, state.prediction)
@@ -352,7 +373,7 @@ def step_parameters(weights, quality, state: State, view=None):
         weights["context.clamp"],
     )
     out = run_network(weights, "entropy", hidden)
-    return out[..., :latents], out[..., latents:]
+    return out[..., :latents], out[..., latents:], hidden
 
 
 def rectangle_index(shape, rectangle):
@@ -367,12 +388,12 @@ def rectangle_index(shape, rectangle):
 
 
 def step_elements(weights, quality, state: State, rectangle):
-    """Indices, mean and CDF row of a rectangle's elements in coding order."""
-    delta, log_scale = step_parameters(weights, quality, state, rectangle[3])
+    """Indices, mean, CDF row of a rectangle's elements in coding order; context activations."""
+    delta, log_scale, hidden = step_parameters(weights, quality, state, rectangle[3])
     index = rectangle_index(state.proxy.shape, rectangle)
     mean = clamp16(state.prediction[index] + delta[index])
     row = (log_scale[index] + weights["log2_gain"][quality][index[2]] + 64) >> 7
-    return np.array(index), mean, np.clip(row, 0, int(weights["config"][7]) - 1)
+    return np.array(index), mean, np.clip(row, 0, int(weights["config"][7]) - 1), hidden
 
 
 def decode_latents(weights, stream, decoder):
@@ -387,9 +408,12 @@ def decode_latents(weights, stream, decoder):
     model_groups = weights["phase_groups" if stream.phases == 3 else "groups"]
     for step in make_steps(stream, int(weights["config"][1]), model_groups):
         parts = [step_elements(weights, quality, state, rectangle) for rectangle in step]
-        index, mean, row = (np.concatenate(axis, -1) for axis in zip(*parts, strict=True))
+        index, mean, row = (np.concatenate([part[n] for part in parts], -1) for n in range(3))
         index = tuple(index)
-        k = decoder.decode(row)
+        own = None
+        if stream.values:
+            own = [r for at, _, rows, h in parts for r in value_rows(weights, h, tuple(at), rows)]
+        k = decoder.decode(row, own)
         assert np.abs(k).max(initial=0) <= 2**20
         residual = round_shift(k * weights["inverse_gain"][quality][index[2]], 8)
         state.proxy[index] = clamp16(mean + residual)
