@@ -7,9 +7,9 @@
 
 #include "base/crc32.h"
 #include "base/error.h"
-#include "codec/entropy_model.h"
 #include "codec/hyper_latents.h"
 #include "codec/latent_values.h"
+#include "codec/step_loop.h"
 #include "codec/working_set.h"
 #include "entropy/range_coder.h"
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "bitstream/container.h"
-#include "codec/entropy_model.h"
 #include "codec/latent_values.h"
 #include "codec/limits.h"
 #include "codec/model.h"
+#include "codec/step_loop.h"
 #include "codec/transforms.h"
 #include "codec/value_head.h"
 #include "entropy/coded_intervals.h"

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "codec/context_sums.h"
+#include "codec/sums_plan.h"
 
 namespace samebits {
 namespace {
@@ -63,7 +64,7 @@ int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Sche
   const int64_t element = sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t) + sizeof(int16_t);
   const int64_t coefficients =
       values ? int64_t{sizeof(int16_t)} * model.values->coefficients : int64_t{0};
-  return first_pass + positions_of(sizes) * (hyper + sums) +
+  return first_pass + positions_of(sizes) * (hyper + sums * plan_sums(schedule).buffers) +
          largest_step(sizes, schedule) * (element + coefficients);
 }
 

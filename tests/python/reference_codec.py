@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PHASE_ORDER = (0, 3, 1, 2)
-
+from reference_schedule import make_steps
 
 # Arithmetic, section 1
 
@@ -177,7 +176,9 @@ class Stream:
     quality: int
     mode: int
     phases: int
-    groups: tuple[int, ...]
+    groups: tuple[int, ...]  # sizes; empty for even groups and the model's
+    even_groups: int
+    first: int
     values: bool
     width: int
     height: int
@@ -196,7 +197,12 @@ def parse_stream(data: bytes) -> Stream:
     model_id = reader.take(3)
     quality = reader.number(1)
     schedule = reader.number(1)
-    groups = [reader.varint() for _ in range(reader.varint())] if schedule & 32 else []
+    mode, kind = schedule & 7, schedule >> 5 & 3
+    assert mode < 7
+    assert kind < 3
+    groups = [reader.varint() for _ in range(reader.varint())] if kind == 1 else []
+    even_groups = reader.varint() if kind == 2 else 0
+    first = reader.varint() if mode in (5, 6) else 0
     width, height = reader.varint() + 1, reader.varint() + 1
     latent_crc = reader.number(4)
     chunks = {}
@@ -208,9 +214,11 @@ def parse_stream(data: bytes) -> Stream:
         grey=bool(version_flags & 16),
         model_id=model_id,
         quality=quality,
-        mode=schedule & 7,
+        mode=mode,
         phases=schedule >> 3 & 3,
         groups=tuple(groups),
+        even_groups=even_groups,
+        first=first,
         values=bool(schedule & 128),
         width=width,
         height=height,
@@ -218,27 +226,6 @@ def parse_stream(data: bytes) -> Stream:
         chunks=chunks,
         payload=reader.take(len(data) - 4 - reader.position),
     )
-
-
-def make_steps(stream: Stream, weights: Weights) -> list[list[tuple[int, int, int]]]:
-    """Steps as lists of (channel begin, channel end, phase mask)."""
-    latents = int(weights["config"][1])
-    if stream.mode == 0:
-        return [[(0, latents, 15)]]
-    assert stream.mode == 2
-    default = weights["phase_groups" if stream.phases == 3 else "groups"]
-    sizes = stream.groups or tuple(int(size) for size in default)
-    ends = [int(end) for end in np.cumsum(sizes)]
-    ranges = list(zip([0, *ends[:-1]], ends, strict=True))
-    if stream.phases == 0:
-        return [[(begin, end, 15)] for begin, end in ranges]
-    if stream.phases == 2:
-        return [[(b, e, 1 << phase)] for phase in PHASE_ORDER for b, e in ranges]
-    assert stream.phases == 3
-    return [
-        [(b, e, 1 << PHASE_ORDER[(step + g) % 4]) for g, (b, e) in enumerate(ranges)]
-        for step in range(4)
-    ]
 
 
 # Arithmetic, section 5: range decoder
@@ -359,11 +346,26 @@ def decode_hyper(weights, quality, shape, decoder):
     return clamp16(round_shift(k * weights["z_inverse_gain"][quality], 8))
 
 
-def step_parameters(weights, quality, state):
-    """Mean correction, log-scale and context activations from (proxy, mask, features)."""
-    proxy, mask, features = state
+@dataclass
+class State:
+    """What the entropy model knows: arrays [h][w][channels], all int64."""
+
+    proxy: np.ndarray
+    mask: np.ndarray
+    prediction: np.ndarray
+    features: np.ndarray
+
+
+def step_parameters(weights, quality, state: State, view=None):
+    """Mean correction, log-scale and context activations of every element.
+
+    `view` holds channels, None holds all.
+    """
+    latents = state.proxy.shape[-1]
+    seen = np.isin(np.arange(latents), list(range(latents) if view is None else view))
+    proxy = np.where(seen, state.proxy, state.prediction)
     proxy_q = np.clip(round_shift(proxy, weights["config"][5]), -8191, 8191)
-    inputs = np.concatenate([proxy_q, 256 * mask, features], -1)
+    inputs = np.concatenate([proxy_q, 256 * np.where(seen, state.mask, 0), state.features], -1)
     acc = conv_sum(inputs, weights["context.weight"], weights["context.bias"][quality])
     hidden = requantize(
         acc,
@@ -373,19 +375,29 @@ def step_parameters(weights, quality, state):
         weights["context.clamp"],
     )
     out = run_network(weights, "entropy", hidden)
-    latents = proxy.shape[-1]
     return out[..., :latents], out[..., latents:], hidden
 
 
 def rectangle_index(shape, rectangle):
     """Indices (i, j, c) of a rectangle's elements in coding order."""
-    begin, end, phase_mask = rectangle
+    begin, end, phase_mask = rectangle[:3]
     i, j = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
     inside = (phase_mask >> (2 * (i % 2) + j % 2)) & 1 == 1
     i, j = i[inside], j[inside]
     count = end - begin
     c = np.tile(np.arange(begin, end), len(i))
     return np.repeat(i, count), np.repeat(j, count), c
+
+
+def step_elements(weights, quality, state: State, rectangle, *, values: bool):
+    """Indices, mean, CDF row and own row (or None) of a rectangle's elements in coding order."""
+    delta, log_scale, hidden = step_parameters(weights, quality, state, rectangle[3])
+    index = rectangle_index(state.proxy.shape, rectangle)
+    mean = clamp16(state.prediction[index] + delta[index])
+    row = (log_scale[index] + weights["log2_gain"][quality][index[2]] + 64) >> 7
+    row = np.clip(row, 0, int(weights["config"][7]) - 1)
+    own = value_rows(weights, hidden, index, row) if values else [None] * len(row)
+    return np.array(index), mean, row, own
 
 
 def decode_latents(weights, stream, decoder):
@@ -396,25 +408,24 @@ def decode_latents(weights, stream, decoder):
     hyper = hyper[: shape[0], : shape[1]]
     features_count = int(weights["config"][3])
     features, prediction = hyper[..., :features_count], hyper[..., features_count:]
-    proxy, mask = prediction.copy(), np.zeros_like(prediction)
-    scale_rows = int(weights["config"][7])
-    for step in make_steps(stream, weights):
-        delta, log_scale, hidden = step_parameters(weights, quality, (proxy, mask, features))
-        parts = [rectangle_index(shape, rectangle) for rectangle in step]
-        index = tuple(np.concatenate(axis) for axis in zip(*parts, strict=True))
-        channel = index[2]
-        mean = clamp16(prediction[index] + delta[index])
-        row = (log_scale[index] + weights["log2_gain"][quality][channel] + 64) >> 7
-        row = np.clip(row, 0, scale_rows - 1)
-        own = value_rows(weights, hidden, index, row) if stream.values else None
-        k = decoder.decode(row, own)
+    state = State(prediction.copy(), np.zeros_like(prediction), prediction, features)
+    model_groups = weights["phase_groups" if stream.phases == 3 else "groups"]
+    for step in make_steps(stream, int(weights["config"][1]), model_groups):
+        parts = [
+            step_elements(weights, quality, state, rectangle, values=stream.values)
+            for rectangle in step
+        ]
+        *arrays, own = zip(*parts, strict=True)
+        index, mean, row = (np.concatenate(axis, -1) for axis in arrays)
+        index = tuple(index)
+        k = decoder.decode(row, [element for part in own for element in part])
         assert np.abs(k).max(initial=0) <= 2**20
-        residual = round_shift(k * weights["inverse_gain"][quality][channel], 8)
-        proxy[index] = clamp16(mean + residual)
-        assert not mask[index].any()
-        mask[index] = 1
-    assert mask.all()
-    return proxy
+        residual = round_shift(k * weights["inverse_gain"][quality][index[2]], 8)
+        state.proxy[index] = clamp16(mean + residual)
+        assert not state.mask[index].any()
+        state.mask[index] = 1
+    assert state.mask.all()
+    return state.proxy
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of orders with shuffled channels, before groups are chosen; default 0",
     )
+    parser.add_argument(
+        "--clustering",
+        type=float,
+        metavar="WEIGHT",
+        help="add this times a k-means distance of the latent channels to the loss",
+    )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=128, help="crop size, a multiple of 64")
     parser.add_argument(
@@ -88,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit code."""
     import json
 
+    from samebits.learn.grouping.clustering_trainer import ClusteringTrainer
     from samebits.learn.models import ModelConfig
     from samebits.learn.training.entropy_training import EntropyTrainer
     from samebits.learn.training.train import Trainer, TrainOptions
@@ -116,12 +123,15 @@ def run(arguments: argparse.Namespace) -> int:
         permuted_orders=arguments.permuted_orders,
     )
     try:
-        trainer = Trainer
         if arguments.entropy:
-            trainer = EntropyTrainer
+            trainer = EntropyTrainer(options, config)
         elif arguments.values:
-            trainer = ValueTrainer
-        path = trainer(options, config).run()
+            trainer = ValueTrainer(options, config)
+        elif arguments.clustering is not None:
+            trainer = ClusteringTrainer(options, config, weight=arguments.clustering)
+        else:
+            trainer = Trainer(options, config)
+        path = trainer.run()
     except ValueError as error:
         print(f"samebits train: {error}", file=sys.stderr)
         return 1
