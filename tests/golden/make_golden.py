@@ -2,9 +2,9 @@
 
     python tests/golden/make_golden.py
 
-writes tests/golden/tiny (a tiny random model, every kind of schedule), tests/golden/values (the same
-with a head for a probability per value) and tests/golden/default (the model in the package, if it
-is there). The latents and pixels in the manifests are those of the slow
+writes tests/golden/tiny (a tiny random model, every kind of schedule), tests/golden/values (the
+same with a head for a probability per value) and tests/golden/default (the model in the package,
+if it is there). The latents and pixels in the manifests are those of the slow
 reference decoder (tests/python/reference_codec.py), which shares no code with the package; the
 package must agree before anything is written. Run it after a change of the format or of a model,
 and say so in the changelog.
