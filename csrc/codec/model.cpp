@@ -172,6 +172,7 @@ Model Model::load(std::vector<uint8_t> weights_file) {
   read_context(file, model);
   read_networks(file, model);
   check_context_bound(model);
+  model.values = ValueHead::load(file, model);
   model.layers = std::make_shared<StepLayers>(model);
   return model;
 }

@@ -5,11 +5,13 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "codec/schedule.h"
 #include "codec/step_layers.h"
+#include "codec/value_head.h"
 #include "entropy/cdf_tables.h"
 #include "nn/conv.h"
 #include "nn/network.h"
@@ -55,6 +57,7 @@ struct Model {
   Network analysis, synthesis, hyper_analysis, hyper_synthesis;
   ContextLayer context;
   Network entropy;
+  std::optional<ValueHead> values;  // if the file has it
 
   QualityTable gain, inverse_gain, log2_gain;  // [quality][M]
   QualityTable z_gain, z_inverse_gain, z_row;  // [quality][Nz]

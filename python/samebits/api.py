@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_QUALITY = 50
 DEFAULT_MODE = 2
 DEFAULT_PHASES = 3
+DISTRIBUTIONS = ("parametric", "values")
 
 Model = str | PathLike | _core.Model | None
 
@@ -80,6 +81,7 @@ def encode(
     mode: int = DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -96,6 +98,10 @@ def encode(
         The installed model when not given.
     mode, phases, groups : int, int, tuple of int
         The schedule (bitstream.md 2, requirement E3); the default is the model's best one.
+    distribution : str
+        How probabilities are given: ``"parametric"`` (mean and scale), or ``"values"``, a
+        probability per value (arithmetic.md 9, requirement E5), for models that have a head for
+        it. Decoded pixels are the same.
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this.
 
@@ -118,6 +124,7 @@ def encode(
         mode=mode,
         phases=phases,
         groups=groups,
+        distribution=distribution,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     ).stream
@@ -131,6 +138,7 @@ def encode_picture(
     mode: int = DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
@@ -141,12 +149,16 @@ def encode_picture(
         phases = 0 if mode == 0 else DEFAULT_PHASES
     phases = _integer(phases, name="phases", low=0, high=3)
     sizes = [_integer(size, name="a group's size", low=1, high=1024) for size in groups]
+    if distribution not in DISTRIBUTIONS:
+        names = " or ".join(repr(name) for name in DISTRIBUTIONS)
+        raise InvalidArgument(f"distribution is {distribution!r}, must be {names}")
     source = read_source(picture)
     coded = _core.encode_picture(
         model_store.model_for_encoding(model),
         source.rgb,
         quality=quality,
         schedule=_core.ScheduleSpec(mode=mode, phases=phases, groups=sizes),
+        values=distribution == "values",
         grey=source.grey,
         chunks=_make_chunks(source),
         max_pixels=max_pixels,

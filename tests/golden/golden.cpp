@@ -56,6 +56,7 @@ Bytes encode_again(const GoldenStream& golden, const Model& model) {
   EncodeOptions options;
   options.quality = header.quality;
   options.schedule = header.schedule;
+  options.values = header.values;
   options.grey = header.grey;
   options.chunks = parsed.chunks;
   return encode_picture(picture, model, options, Limits{}).stream;

@@ -11,6 +11,8 @@ examples:
       --start-from runs/first/last.ckpt
   samebits train --data photos --out runs/orders --minutes 30 --entropy --crop 256 \
       --start-from runs/first/last.ckpt
+  samebits train --data photos --out runs/values --minutes 10 --values --crop 256 \
+      --start-from runs/orders/last.ckpt
 """
 
 import argparse
@@ -34,10 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounding", action="store_true", help="fine-tune through the integer rounding"
     )
-    parser.add_argument(
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument(
         "--entropy",
         action="store_true",
         help="train hyper transforms and entropy model alone, for all orders (needs --start-from)",
+    )
+    alone.add_argument(
+        "--values",
+        action="store_true",
+        help="train a head for a probability per value alone (needs --start-from)",
     )
     parser.add_argument(
         "--default-order", action="store_true", help="train the default coding order and no other"
@@ -60,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--late-crop", type=int, help="crop size of the last quarter of the time (twice --crop)"
     )
-    parser.add_argument("--learning-rate", type=float, default=7e-4)
+    parser.add_argument("--learning-rate", type=float, help="default 0.0007, with --values 0.002")
     parser.add_argument(
         "--ms-ssim",
         type=float,
@@ -90,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     from samebits.learn.models import ModelConfig
     from samebits.learn.training.entropy_training import EntropyTrainer
     from samebits.learn.training.train import Trainer, TrainOptions
+    from samebits.learn.training.value_training import ValueTrainer
 
     config = ModelConfig()
     if arguments.config is not None:
@@ -102,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch=arguments.batch,
         crop=arguments.crop,
         late_crop=arguments.late_crop or 2 * arguments.crop,
-        learning_rate=arguments.learning_rate,
+        learning_rate=arguments.learning_rate or (2e-3 if arguments.values else 7e-4),
         ms_ssim_weight=arguments.ms_ssim,
         seed=arguments.seed,
         device=arguments.device,
@@ -116,6 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.entropy:
             trainer = EntropyTrainer(options, config)
+        elif arguments.values:
+            trainer = ValueTrainer(options, config)
         elif arguments.clustering is not None:
             trainer = ClusteringTrainer(options, config, weight=arguments.clustering)
         else:

@@ -12,18 +12,19 @@ from ..models import PictureModel
 from ..models.network import Network, Op
 from ..models.schedule import default_order, make_order
 
-NETWORKS = ("g_a", "g_s", "h_a", "h_s", "entropy")
-
 
 def networks_of(model: PictureModel) -> dict[str, Network]:
-    """The five networks under the names they have in the weights file."""
-    return {
+    """The networks of a model under the names they have in the weights file."""
+    networks = {
         "g_a": model.g_a,
         "g_s": model.g_s,
         "h_a": model.h_a,
         "h_s": model.h_s,
         "entropy": model.entropy.head,
     }
+    if model.values is not None:
+        networks["values"] = model.values.network
+    return networks
 
 
 @dataclass
@@ -56,6 +57,8 @@ def calibrate(
 
     def see_hidden(value: Tensor) -> Tensor:
         ranges.hidden = max(ranges.hidden, value.abs().max().item())
+        if model.values is not None:
+            model.values.network(value)
         return value
 
     model.entropy.tap = see_hidden

@@ -27,8 +27,10 @@ from .scales import (
     Y_SCALE,
     ModelScales,
     RegisterScales,
+    coefficient_scales,
     model_scales,
 )
+from .value_tensors import add_value_head
 from .weights_file import write_weights
 
 PROXY_SHIFT = 2
@@ -58,6 +60,8 @@ def export_model(model: PictureModel, ranges: Ranges) -> Exported:
     _add_context(tensors, proofs, model, scales)
     _add_quality_tables(tensors, model, scales)
     _add_cdf_tables(tensors)
+    if model.values is not None:
+        add_value_head(tensors, proofs, model.values, coefficient_scales(model, ranges))
     tensors |= group_tensors(config.groups, config.phase_groups)
     tensors["config"] = np.zeros(16, np.int32)
     tensors["config"][:8] = [

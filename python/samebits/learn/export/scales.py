@@ -70,6 +70,9 @@ def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
         "h_s": (z_hat, full, h_s_output),
         "entropy": (hidden, activation, head_output),
     }
+    if model.values is not None:
+        scale = np.tile(coefficient_scales(model, ranges), m)
+        ends["values"] = (hidden, activation, scale)
     networks = {
         name: register_scales(
             network,
@@ -82,6 +85,13 @@ def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
         for name, network in networks_of(model).items()
     }
     return ModelScales(networks, z, z_hat, features, hidden)
+
+
+def coefficient_scales(model: PictureModel, ranges: Ranges) -> np.ndarray:
+    """Integer steps per unit of the coefficients of a probability per value, (J,)."""
+    assert model.values is not None
+    largest = ranges.per_channel["values"].reshape(-1, model.values.coefficients).amax(0)
+    return FULL_LIMIT / (HEADROOM * np.maximum(largest.double().numpy(), SMALLEST_RANGE))
 
 
 def _tied_registers(network: Network) -> dict[int, int]:
