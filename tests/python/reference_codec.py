@@ -357,14 +357,10 @@ class State:
 
 
 def step_parameters(weights, quality, state: State, view=None):
-<<<<<<< HEAD
-    """Mean correction, log-scale and context activations; `view` holds channels, None holds all."""
-=======
     """Mean correction, log-scale and context activations of every element.
 
     `view` holds channels, None holds all.
     """
->>>>>>> values
     latents = state.proxy.shape[-1]
     seen = np.isin(np.arange(latents), list(range(latents) if view is None else view))
     proxy = np.where(seen, state.proxy, state.prediction)
@@ -393,24 +389,15 @@ def rectangle_index(shape, rectangle):
     return np.repeat(i, count), np.repeat(j, count), c
 
 
-<<<<<<< HEAD
-def step_elements(weights, quality, state: State, rectangle):
-    """Indices, mean, CDF row of a rectangle's elements in coding order; context activations."""
-=======
 def step_elements(weights, quality, state: State, rectangle, *, values: bool):
     """Indices, mean, CDF row and own row (or None) of a rectangle's elements in coding order."""
->>>>>>> values
     delta, log_scale, hidden = step_parameters(weights, quality, state, rectangle[3])
     index = rectangle_index(state.proxy.shape, rectangle)
     mean = clamp16(state.prediction[index] + delta[index])
     row = (log_scale[index] + weights["log2_gain"][quality][index[2]] + 64) >> 7
-<<<<<<< HEAD
-    return np.array(index), mean, np.clip(row, 0, int(weights["config"][7]) - 1), hidden
-=======
     row = np.clip(row, 0, int(weights["config"][7]) - 1)
     own = value_rows(weights, hidden, index, row) if values else [None] * len(row)
     return np.array(index), mean, row, own
->>>>>>> values
 
 
 def decode_latents(weights, stream, decoder):
@@ -424,15 +411,6 @@ def decode_latents(weights, stream, decoder):
     state = State(prediction.copy(), np.zeros_like(prediction), prediction, features)
     model_groups = weights["phase_groups" if stream.phases == 3 else "groups"]
     for step in make_steps(stream, int(weights["config"][1]), model_groups):
-<<<<<<< HEAD
-        parts = [step_elements(weights, quality, state, rectangle) for rectangle in step]
-        index, mean, row = (np.concatenate([part[n] for part in parts], -1) for n in range(3))
-        index = tuple(index)
-        own = None
-        if stream.values:
-            own = [r for at, _, rows, h in parts for r in value_rows(weights, h, tuple(at), rows)]
-        k = decoder.decode(row, own)
-=======
         parts = [
             step_elements(weights, quality, state, rectangle, values=stream.values)
             for rectangle in step
@@ -441,7 +419,6 @@ def decode_latents(weights, stream, decoder):
         index, mean, row = (np.concatenate(axis, -1) for axis in arrays)
         index = tuple(index)
         k = decoder.decode(row, [element for part in own for element in part])
->>>>>>> values
         assert np.abs(k).max(initial=0) <= 2**20
         residual = round_shift(k * weights["inverse_gain"][quality][index[2]], 8)
         state.proxy[index] = clamp16(mean + residual)
