@@ -116,7 +116,6 @@ void test_lying_headers() {
   for (uint8_t mode : {0, 1, 3, 4}) {
     CHECK_FAILS(unsupported_version, "goes with mode 2 only", parse(7, 0x18 | mode));
   }
-  CHECK_FAILS(unsupported_version, "reserved bits of schedule", parse(7, 0x9A));
   CHECK_FAILS(unsupported_version, "groups 3 is reserved (byte 7)", parse(7, 0x62));
   // These announce groups, or the size of a first part; the bytes of width and height are read.
   CHECK_FAILS(corrupt_stream, "group_count is 767", parse(7, 0x3A));

@@ -16,7 +16,7 @@ PHASES = 4
 PHASE_NUMBERS = {"none": 0, "checkerboard": 1, "2x2": 2, "diagonal": 3}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """Elements that are coded together and see the same.
 
@@ -34,7 +34,7 @@ class View:
         return View(self.visible[channels], self.target[channels])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Order:
     """A coding order: steps, each with one or more views (several in modes 4 to 6)."""
 
@@ -133,5 +133,6 @@ def random_view(channels: int, random: np.random.Generator) -> View:
     """A random part is known, all the rest is coded: single elements or whole channels (E7)."""
     columns = PHASES if random.random() < 0.5 else 1
     known = random.random((channels, columns)) < random.random()
+    known[random.integers(channels)] = False  # something is left to code
     visible = np.repeat(known, PHASES // columns, axis=1)
     return View(visible, ~visible)
