@@ -10,5 +10,6 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_entropy(m);
   samebits::bind_bitstream(m);
   samebits::bind_codec(m);
+  samebits::bind_series(m);
   samebits::bind_cuda(m);
 }

@@ -153,6 +153,11 @@ GpuDecoder::Job GpuDecoder::prepare(std::span<const uint8_t> stream, const Optio
   const Header& header = job.header;
   check_pixels(header.width, header.height, options.limits);
   check_model(header, model_);
+  if (header.time) {
+    fail(ErrorKind::needs_series,
+         "this stream is one picture of a series; a series is decoded as a whole, and with "
+         "device=\"cpu\" only");
+  }
   job.rects = rects_of(make_schedule(header.schedule, model_.groups, ErrorKind::corrupt_stream));
   const LatentSizes sizes = latent_sizes(header.height, header.width);
   expect_output_size(model_.hyper_synthesis, {sizes.hyper_height, sizes.hyper_width},

@@ -39,7 +39,8 @@ std::string Model::describe() const {
          "CDF rows: " + std::to_string(cdf.rows()) + ", " + std::to_string(scale_rows) +
          " of them for latents\n" + network_line("g_a", analysis) + network_line("g_s", synthesis) +
          network_line("h_a", hyper_analysis) + network_line("h_s", hyper_synthesis) +
-         network_line("entropy", entropy) + "context: " + std::to_string(context.weight.size()) +
+         network_line("entropy", entropy) + (time ? network_line("time", time->network) : "") +
+         "context: " + std::to_string(context.weight.size()) +
          " weights, largest possible accumulator " + std::to_string(context_bound(*this)) + "\n";
 }
 

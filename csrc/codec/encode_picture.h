@@ -10,6 +10,7 @@
 #include "codec/latent_values.h"
 #include "codec/limits.h"
 #include "codec/model.h"
+#include "codec/time_context.h"
 #include "codec/transforms.h"
 
 namespace samebits {
@@ -25,6 +26,7 @@ struct EncodeOptions {
 
 struct EncodeResult {
   std::vector<uint8_t> stream;
+  PictureLatents latents;   // context of the next picture of a series
   uint64_t y_bits_q16 = 0;  // what the entropy model says the symbols cost, in 1/65536 bit
   uint64_t z_bits_q16 = 0;
   size_t payload_bytes = 0;
@@ -58,7 +60,9 @@ class StepQuantizer : public StepCoder {
   std::vector<Batch> batches_;
 };
 
+// With `earlier` latents the stream becomes one picture of a series, which needs them again.
 EncodeResult encode_picture(const PictureView& picture, const Model& model,
-                            const EncodeOptions& options, const Limits& limits);
+                            const EncodeOptions& options, const Limits& limits,
+                            EarlierLatents earlier = {});
 
 }  // namespace samebits

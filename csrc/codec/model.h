@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,13 @@ struct ContextLayer {
   int hi = 0;
 };
 
+// What earlier pictures of a series tell about the next (arithmetic.md 4).
+struct TimeNetwork {
+  Network network;
+  int feature_lo = 0, feature_hi = 0;  // of the features after its correction
+  QualityTable z_row;                  // [quality][Nz], of differences to the hyper-latents before
+};
+
 struct Model {
   std::array<uint8_t, 32> sha256{};
 
@@ -55,6 +63,7 @@ struct Model {
   Network analysis, synthesis, hyper_analysis, hyper_synthesis;
   ContextLayer context;
   Network entropy;
+  std::optional<TimeNetwork> time;  // models need not have it
 
   QualityTable gain, inverse_gain, log2_gain;  // [quality][M]
   QualityTable z_gain, z_inverse_gain, z_row;  // [quality][Nz]

@@ -1,5 +1,6 @@
 """The public functions: encode, decode, open, info, verify."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -135,24 +136,37 @@ def encode_picture(
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
     """Like :func:`encode`, and tell what the encoder knows about the stream."""
-    quality = _integer(quality, name="quality", low=0, high=100)
-    mode = _integer(mode, name="mode", low=0, high=7)
-    if phases is None:
-        phases = 0 if mode == 0 else DEFAULT_PHASES
-    phases = _integer(phases, name="phases", low=0, high=3)
-    sizes = [_integer(size, name="a group's size", low=1, high=1024) for size in groups]
+    quality = as_quality(quality)
+    schedule = make_schedule(mode=mode, phases=phases, groups=groups)
     source = read_source(picture)
     coded = _core.encode_picture(
         model_store.model_for_encoding(model),
         source.rgb,
         quality=quality,
-        schedule=_core.ScheduleSpec(mode=mode, phases=phases, groups=sizes),
+        schedule=schedule,
         grey=source.grey,
-        chunks=_make_chunks(source),
+        chunks=make_chunks(source),
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     )
     return Encoded(stream=coded.stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
+
+
+def as_quality(quality) -> int:
+    """The quality, checked."""
+    return as_integer(quality, name="quality", low=0, high=100)
+
+
+def make_schedule(
+    *, mode: int, phases: int | None, groups: tuple[int, ...]
+) -> "_core.ScheduleSpec":
+    """The schedule that the arguments of :func:`encode` ask for, checked."""
+    mode = as_integer(mode, name="mode", low=0, high=7)
+    if phases is None:
+        phases = 0 if mode == 0 else DEFAULT_PHASES
+    phases = as_integer(phases, name="phases", low=0, high=3)
+    sizes = [as_integer(size, name="a group's size", low=1, high=1024) for size in groups]
+    return _core.ScheduleSpec(mode=mode, phases=phases, groups=sizes)
 
 
 def decode(
@@ -191,7 +205,7 @@ def decode(
 
     Raises
     ------
-    CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded
+    CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded, NeedsSeries
         See :mod:`samebits.errors`. No other error comes out of foreign bytes.
     DeviceError
         CUDA was asked for and cannot be used, or the device is full or has failed.
@@ -210,6 +224,11 @@ def decode(
     elif cuda_stream is not None:
         raise InvalidArgument("cuda_stream is given, but device is 'cpu'; use device='cuda'")
     decoded = decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes)
+    return with_alpha(decoded)
+
+
+def with_alpha(decoded: Decoded) -> np.ndarray:
+    """The samples, and alpha as the fourth channel if there is alpha."""
     if decoded.alpha is None:
         return decoded.samples
     rgba = np.empty((*decoded.alpha.shape, 4), np.uint8)
@@ -222,7 +241,7 @@ def _decode_on_device(
     stream, *, model: Model, device: str, **options
 ) -> "_core.DeviceArray | None":
     """The decoded samples on a CUDA device; None if ``device`` is "auto" and the CPU must do it."""
-    content = _as_bytes(stream)
+    content = as_bytes(stream)
     parsed = _core.parse_stream(content)
     if ALPHA in dict(parsed.chunks):
         reason = "the picture has alpha, which is only decoded on the CPU"
@@ -244,7 +263,17 @@ def decode_picture(
     max_bytes: int = MAX_BYTES,
 ) -> Decoded:
     """Like :func:`decode`, with alpha apart and with the metadata."""
-    content = _as_bytes(stream)
+    return decode_by(
+        _core.decode_picture, stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes
+    )
+
+
+def decode_by(
+    core: Callable, stream: bytes, *, model: Model, max_pixels: int, max_bytes: int
+) -> Decoded:
+    """Like :func:`decode_picture`; ``core(model, stream, *, max_pixels, max_bytes)`` gives the
+    samples without alpha."""
+    content = as_bytes(stream)
     parsed = _core.parse_stream(content)
     header = parsed.header
     pixels = header.width * header.height
@@ -262,9 +291,7 @@ def decode_picture(
             f"bytes of memory, the limit is {max_bytes}; raise max_bytes if you trust the stream"
         )
     loaded = model_store.model_for_decoding(header.model_id, model)
-    rgb = _core.decode_picture(
-        loaded, content, max_pixels=max_pixels, max_bytes=max_bytes - alpha_bytes
-    )
+    rgb = core(loaded, content, max_pixels=max_pixels, max_bytes=max_bytes - alpha_bytes)
     alpha = None
     if ALPHA in chunks:
         alpha = unpack_alpha(chunks[ALPHA], width=header.width, height=header.height)
@@ -301,7 +328,7 @@ def info(stream: bytes, *, model: Model = None) -> StreamInfo:
     The model need not be installed; without it the groups that the stream leaves to the model,
     and the number of steps, are None.
     """
-    content = _as_bytes(stream)
+    content = as_bytes(stream)
     parsed = _core.parse_stream(content)
     try:
         loaded = model_store.model_for_decoding(parsed.header.model_id, model)
@@ -330,7 +357,7 @@ def verify(
     return decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes).info
 
 
-def _make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:
+def make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:
     contents = [
         (ICC_PROFILE, source.icc_profile),
         (EXIF, source.exif),
@@ -340,7 +367,7 @@ def _make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:
     return [(kind, content) for kind, content in contents if content]
 
 
-def _as_bytes(stream) -> bytes:
+def as_bytes(stream) -> bytes:
     if isinstance(stream, bytes):
         return stream
     if isinstance(stream, bytearray | memoryview):
@@ -351,7 +378,7 @@ def _as_bytes(stream) -> bytes:
     raise InvalidArgument(f"a stream is bytes, not {type(stream).__name__}{hint}")
 
 
-def _integer(value, *, name: str, low: int, high: int) -> int:
+def as_integer(value, *, name: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise InvalidArgument(f"{name} is an integer, not {value!r}")
     if not low <= value <= high:

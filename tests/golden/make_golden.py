@@ -2,8 +2,9 @@
 
     python tests/golden/make_golden.py
 
-writes tests/golden/tiny (a tiny random model, every kind of schedule) and tests/golden/default (the
-model in the package, if it is there). The latents and pixels in the manifests are those of the slow
+writes tests/golden/tiny (a tiny random model, every kind of schedule), tests/golden/series (series
+of pictures, with a tiny model that knows time) and tests/golden/default (the model in the package,
+if it is there). The latents and pixels in the manifests are those of the slow
 reference decoder (tests/python/reference_codec.py), which shares no code with the package; the
 package must agree before anything is written. Run it after a change of the format or of a model,
 and say so in the changelog.
@@ -25,7 +26,7 @@ sys.path[:0] = [str(GOLDEN), str(GOLDEN.parent / "python")]
 from pictures import woven_picture  # noqa: E402
 
 import reference_codec  # noqa: E402
-from samebits import _core, model_store  # noqa: E402
+from samebits import _core, decode_series, encode_series, model_store  # noqa: E402
 from tiny_model import tiny_model, write_safetensors  # noqa: E402
 
 ICC_PROFILE, EXIF, XMP, ALPHA = 1, 2, 3, 4
@@ -129,6 +130,36 @@ def make_folder(folder: Path, weights_path: Path, cases: tuple[Case, ...]) -> No
     (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
 
 
+def series_pictures() -> list[np.ndarray]:
+    """A picture that moves, and one of another size."""
+    large = woven_picture(40, 64, seed=4)
+    return [large[n : n + 32, 2 * n : 2 * n + 50].copy() for n in range(5)] + [large[:17, :20]]
+
+
+def make_series_folder(folder: Path) -> None:
+    """Write a series, its pictures and its model; key pictures 0, 3, and 5 for its size."""
+    weights = tiny_model(time=True)
+    (folder / "tiny_time.safetensors").write_bytes(weights)
+    pictures = series_pictures()
+    model = _core.Model(weights)
+    series = encode_series(pictures, quality=80, key_every=3, model=model)
+    expected = reference_codec.decode_series(series, weights)
+    latents = b"".join(picture.y_hat.astype("<i2").tobytes() for picture in expected)
+    pixels = b"".join(np.ascontiguousarray(picture.pixels).tobytes() for picture in expected)
+    if b"".join(picture.tobytes() for picture in decode_series(series, model=model)) != pixels:
+        raise SystemExit("the package decodes other pixels of a series than the reference decoder")
+    hashes = " ".join(map(sha256, (series, latents, pixels)))
+    lines = [
+        "# Made by tests/golden/make_golden.py; tests/golden/manifest.h says what the columns are.",
+        f"model tiny_time.safetensors {sha256(weights)}",
+        f"series moving.sames {hashes} moving.rgb",
+    ]
+    (folder / "moving.sames").write_bytes(series)
+    (folder / "moving.rgb").write_bytes(b"".join(picture.tobytes() for picture in pictures))
+    (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
+    print(f"{folder.name}/moving: {len(pictures)} pictures, {len(series)} bytes")
+
+
 def write_wrong_manifest(folder: Path) -> None:
     """A manifest with the latents and the pixels of one stream swapped: its check must fail."""
     lines = (folder / "manifest.txt").read_text().splitlines()
@@ -153,6 +184,9 @@ def main() -> None:
     make_folder(tiny, weights_path, TINY_CASES)
     write_wrong_manifest(tiny)
     write_weights_seed(tiny / "types.safetensors")
+    series = GOLDEN / "series"
+    series.mkdir(exist_ok=True)
+    make_series_folder(series)
     shipped = GOLDEN.parents[1] / "python" / "samebits" / "weights" / model_store.DEFAULT_NAME
     if not shipped.exists():
         print(f"there is no {shipped}; only the tiny model was used")

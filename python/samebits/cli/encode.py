@@ -8,13 +8,16 @@ examples:
   samebits encode photo.jpg -q 80 -o small.same     another quality and name
   samebits encode *.png -o out/ --jobs 4            many files into a folder
   cat photo.png | samebits encode - > photo.same    stdin to stdout
+  samebits encode --series frame*.png -o clip.sames pictures of a burst or a clip into one file
+  samebits encode --series clip.y4m                 all its frames; .gif and so on too, and video
+                                                    files if PyAV is installed (pip install av)
 """
 
 import argparse
 import time
 import warnings
 
-from samebits.cli.batch import add_batch_arguments, add_limit_arguments, run_batch
+from samebits.cli.batch import add_batch_arguments, add_limit_arguments, positive, run_batch
 from samebits.cli.exit_codes import EXIT_USAGE
 from samebits.cli.outputs import add_output_arguments, output_names, print_usage_error
 from samebits.errors import InvalidArgument
@@ -34,6 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="0 (smallest file) ... 100 (best picture), default 50",
     )
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed one")
+    parser.add_argument(
+        "--series",
+        action="store_true",
+        help="code all pictures, and all frames of clips, into one .sames file, each with the two "
+        "before it as context",
+    )
+    parser.add_argument(
+        "--key-every",
+        type=positive,
+        default=32,
+        metavar="N",
+        help="of a series: pictures from one that needs no other to the next (default 32)",
+    )
     add_limit_arguments(parser)
     add_batch_arguments(parser)
     schedule = parser.add_argument_group("schedule (docs/bitstream.md, section 2)")
@@ -64,12 +80,16 @@ def group_sizes(word: str) -> tuple[int, ...]:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    allow_large_pictures()
+    if arguments.series:
+        from samebits.cli import encode_series
+
+        return encode_series.run(arguments)
     try:
         outputs = output_names(arguments.pictures, output=arguments.output, suffix=STREAM_SUFFIX)
     except InvalidArgument as error:
         print_usage_error(error)
         return EXIT_USAGE
-    allow_large_pictures()
 
     def encode_file(index: int) -> dict:
         return _encode_file(arguments.pictures[index], outputs[index], arguments=arguments)

@@ -1,4 +1,4 @@
-"""Show what .same files say about themselves; the picture is not decoded.
+"""Show what .same and .sames files say about themselves; the picture is not decoded.
 
 examples:
   samebits info photo.same
@@ -14,13 +14,17 @@ from samebits.cli.batch import add_batch_arguments, run_batch
 from samebits.cli.exit_codes import EXIT_OK, EXIT_USAGE
 from samebits.cli.outputs import print_usage_error
 from samebits.errors import InvalidArgument
-from samebits.io.files import read_bytes
+from samebits.io.files import is_series, open_binary
+from samebits.series import SeriesInfo
 
+MOST_KEYS_SHOWN = 12
 CHANNEL_NAMES = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGB and alpha"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("streams", nargs="*", metavar="FILE", help=".same files, or - for stdin")
+    parser.add_argument(
+        "streams", nargs="*", metavar="FILE", help=".same or .sames files, or - for stdin"
+    )
     parser.add_argument("--fields", action="store_true", help="every header field and its byte")
     parser.add_argument("--system", action="store_true", help="about this machine and installation")
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed ones")
@@ -38,10 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
         import samebits
         from samebits import _core
 
-        stream = read_bytes(arguments.streams[index])
+        name = arguments.streams[index]
+        with open_binary(name) as file:
+            if is_series(file):
+                return name, samebits.series_info(file, model=arguments.model), []
+            stream = file.read()
         info = samebits.info(stream, model=arguments.model)
         fields = _core.parse_stream(stream).header.describe() if arguments.fields else []
-        return arguments.streams[index], info, fields
+        return name, info, fields
 
     return run_batch(
         arguments.streams,
@@ -60,6 +68,8 @@ def _as_dict(result) -> dict:
 
 def _as_text(result) -> str:
     name, info, fields = result
+    if isinstance(info, SeriesInfo):
+        return _series_text(name, info)
     schedule = f"mode {info.mode}, phases {info.phases}"
     if info.groups is not None:
         sizes = ", ".join(str(size) for size in info.groups)
@@ -77,6 +87,23 @@ def _as_text(result) -> str:
         chunks = ", ".join(f"{chunk.name} {chunk.bytes:,} bytes" for chunk in info.chunks)
         lines.append(f"  chunks    {chunks}")
     lines += [f"  byte {byte:3}  {field:16} {value}" for field, byte, value in fields]
+    return "\n".join(lines)
+
+
+def _series_text(name: str, series: SeriesInfo) -> str:
+    first = series.pictures[0]
+    keys = ", ".join(map(str, series.key_pictures[:MOST_KEYS_SHOWN]))
+    more = ", ..." if len(series.key_pictures) > MOST_KEYS_SHOWN else ""
+    sizes = sorted({(picture.width, picture.height) for picture in series.pictures})
+    lines = [
+        name,
+        f"  series    {len(series.pictures)} pictures, "
+        + ", ".join(f"{width} x {height}" for width, height in sizes),
+        f"  keys      {len(series.key_pictures)} pictures need no other: {keys}{more}",
+        f"  quality   {first.quality}",
+        f"  bytes     {series.bytes:,} ({series.bpp:.3f} bpp)",
+        f"  model     {first.model}{'' if first.groups is not None else ' (not installed)'}",
+    ]
     return "\n".join(lines)
 
 
