@@ -11,6 +11,7 @@ void bind_errors(pybind11::module_& m);
 void bind_nn(pybind11::module_& m);
 void bind_prepared_conv(pybind11::module_& m);
 void bind_entropy(pybind11::module_& m);
+void bind_value_rows(pybind11::module_& m);
 void bind_bitstream(pybind11::module_& m);
 void bind_codec(pybind11::module_& m);
 void bind_series(pybind11::module_& m);

@@ -95,15 +95,22 @@ void bind_bitstream(py::module_& m) {
       "crc32", [](const py::bytes& bytes, uint32_t crc) { return crc32(as_span(bytes), crc); },
       py::arg("bytes"), py::arg("crc") = 0);
 
-  py::class_<ScheduleSpec>(m, "ScheduleSpec", "bitstream.md 2; empty groups: the model's own")
-      .def(py::init([](int mode, int phases, std::vector<uint32_t> groups) {
-             return ScheduleSpec{mode, phases, std::move(groups)};
+  const ScheduleSpec defaults;
+  py::class_<ScheduleSpec>(m, "ScheduleSpec",
+                           "bitstream.md 2: groups as sizes, or a number of even ones, or neither "
+                           "for the model's own; first: groups of the first part in modes 5 and 6")
+      .def(py::init([](int mode, int phases, std::vector<uint32_t> groups, uint32_t even_groups,
+                       uint32_t first) {
+             return ScheduleSpec{mode, phases, std::move(groups), even_groups, first};
            }),
-           py::kw_only(), py::arg("mode") = ScheduleSpec{}.mode,
-           py::arg("phases") = ScheduleSpec{}.phases, py::arg("groups") = std::vector<uint32_t>{})
+           py::kw_only(), py::arg("mode") = defaults.mode, py::arg("phases") = defaults.phases,
+           py::arg("groups") = std::vector<uint32_t>{}, py::arg("even_groups") = 0,
+           py::arg("first") = 0)
       .def_readonly("mode", &ScheduleSpec::mode)
       .def_readonly("phases", &ScheduleSpec::phases)
-      .def_readonly("groups", &ScheduleSpec::groups);
+      .def_readonly("groups", &ScheduleSpec::groups)
+      .def_readonly("even_groups", &ScheduleSpec::even_groups)
+      .def_readonly("first", &ScheduleSpec::first);
 
   py::class_<Header>(m, "Header", "The header of a stream, bitstream.md 1")
       .def(py::init(&make_header), py::kw_only(), py::arg("model_id"), py::arg("quality"),

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -163,17 +164,31 @@ std::vector<Array<int16_t>> py_run_layers(const Model& model, const std::string&
   return arrays;
 }
 
-using PyRect = std::tuple<int, int, int>;
+using PyView = std::optional<std::vector<std::pair<int, int>>>;
+using PyRect = std::tuple<int, int, int, PyView>;
 
-std::vector<std::vector<PyRect>> py_schedule_steps(const ScheduleSpec& spec, const Model& model) {
+std::vector<std::vector<PyRect>> py_schedule_steps(const ScheduleSpec& spec,
+                                                   const ChannelGroups& groups) {
   std::vector<std::vector<PyRect>> steps;
-  for (const Step& step : make_schedule(spec, model.groups, ErrorKind::invalid_argument)) {
+  for (const Step& step : make_schedule(spec, groups, ErrorKind::invalid_argument)) {
     std::vector<PyRect>& rects = steps.emplace_back();
     for (const Rect& rect : step) {
-      rects.emplace_back(rect.channel_begin, rect.channel_end, rect.phase_mask);
+      PyView view;
+      if (!rect.view.empty()) view.emplace();
+      for (const ChannelRange& range : rect.view) view->emplace_back(range.begin, range.end);
+      rects.emplace_back(rect.channel_begin, rect.channel_end, rect.phase_mask, std::move(view));
     }
   }
   return steps;
+}
+
+ChannelGroups make_groups(int latent_channels, std::vector<uint32_t> groups,
+                          std::vector<uint32_t> phase_groups) {
+  if (latent_channels < 1 || latent_channels > static_cast<int>(kMaxLatentChannels)) {
+    fail(ErrorKind::invalid_argument,
+         "latent_channels is " + std::to_string(latent_channels) + ", must be 1 to 1024");
+  }
+  return {latent_channels, std::move(groups), std::move(phase_groups)};
 }
 
 double bits_of(uint64_t bits_q16) {
@@ -190,6 +205,7 @@ void bind_model(py::module_& m) {
       .def_readonly("feature_channels", &Model::feature_channels)
       .def_readonly("context_channels", &Model::context_channels)
       .def_property_readonly("has_time", [](const Model& model) { return model.time.has_value(); })
+      .def_readonly("channel_groups", &Model::groups, "What schedules need to know of the model")
       .def_property_readonly("groups", [](const Model& model) { return model.groups.groups; })
       .def_property_readonly("phase_groups",
                              [](const Model& model) { return model.groups.phase_groups; })
@@ -264,9 +280,22 @@ void bind_functions(py::module_& m) {
         py::arg("x").noconvert());
   m.def("run_layers", &py_run_layers, "The outputs of all operations of a network",
         py::arg("model"), py::arg("name"), py::arg("x").noconvert());
+}
+
+void bind_schedules(py::module_& m) {
+  py::class_<ChannelGroups>(m, "ChannelGroups", "What a schedule needs to know of a model")
+      .def(py::init(&make_groups), py::kw_only(), py::arg("latent_channels"),
+           py::arg("groups") = std::vector<uint32_t>{},
+           py::arg("phase_groups") = std::vector<uint32_t>{})
+      .def_readonly("latent_channels", &ChannelGroups::latent_channels)
+      .def_readonly("groups", &ChannelGroups::groups)
+      .def_readonly("phase_groups", &ChannelGroups::phase_groups);
+
   m.def("schedule_steps", &py_schedule_steps,
-        "Steps as lists of (channel begin, channel end, phase mask)", py::arg("schedule"),
-        py::arg("model"));
+        "Steps as lists of (channel begin, channel end, phase mask, view). A view is None if the "
+        "rectangle may see all that is known, otherwise a list of (channel begin, channel end): it "
+        "sees these channels only. InvalidArgument for a schedule that does not fit the groups.",
+        py::arg("schedule"), py::arg("groups"));
 }
 
 }  // namespace
@@ -275,6 +304,7 @@ void bind_codec(py::module_& m) {
   bind_model(m);
   bind_results(m);
   bind_functions(m);
+  bind_schedules(m);
 }
 
 }  // namespace samebits

@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_nn(m);
   samebits::bind_prepared_conv(m);
   samebits::bind_entropy(m);
+  samebits::bind_value_rows(m);
   samebits::bind_bitstream(m);
   samebits::bind_codec(m);
   samebits::bind_series(m);

@@ -46,6 +46,17 @@ class Reader {
     value = static_cast<T>(found);
   }
 
+  template <class T>
+  void known_bits(const char* name, T& value, int count, uint32_t last) {
+    const uint32_t found = next_bits(name, count);
+    if (found > last) {
+      fail(ErrorKind::unsupported_version, std::string(name) + " " + std::to_string(found) +
+                                               " is reserved" + at_byte(position_of_byte_) +
+                                               "; a newer Samebits may know it");
+    }
+    value = static_cast<T>(found);
+  }
+
   void reserved_bits(const char* name, int count) {
     if (next_bits(name, count) == 0) return;
     fail(ErrorKind::unsupported_version, std::string("reserved bits of ") + name + " are set" +
@@ -115,6 +126,11 @@ class Writer {
     put_bits(check(name, value, 0, max), count);
   }
 
+  template <class T>
+  void known_bits(const char* name, T value, int count, uint32_t last) {
+    bits(name, value, count, last);
+  }
+
   void reserved_bits(const char*, int count) { put_bits(0, count); }
 
   template <class T>
@@ -173,6 +189,11 @@ class Describer {
     writer_.bits(name, value, count, max);
   }
 
+  template <class T>
+  void known_bits(const char* name, T value, int count, uint32_t last) {
+    bits(name, value, count, last);
+  }
+
   void reserved_bits(const char* name, int count) { writer_.reserved_bits(name, count); }
 
   template <class T>
@@ -229,25 +250,33 @@ class Describer {
 
 // bitstream.md 2: which fields of a schedule go together. Nullptr if all is well.
 const char* schedule_fault(const ScheduleSpec& schedule) {
-  if (schedule.mode != 0 && schedule.mode != 2) return "its mode is reserved";
-  if (schedule.phases == 1) return "phases 1 (checkerboard) is reserved";
-  if (schedule.mode == 0 && schedule.phases != 0) return "mode 0 goes with phases 0 only";
-  if (schedule.mode == 0 && !schedule.groups.empty()) return "mode 0 has no groups";
-  if (schedule.phases == 3 && !schedule.groups.empty() && schedule.groups.size() != 4) {
-    return "phases 3 needs four groups";
+  if (schedule.mode < 0 || schedule.mode >= kModes) return "modes are 0 to 6";
+  if (schedule.phases < 0 || schedule.phases > kDiagonal) return "phases are 0 to 3";
+  const bool own_groups = !schedule.groups.empty() || schedule.even_groups != 0;
+  const size_t count = schedule.even_groups != 0 ? schedule.even_groups : schedule.groups.size();
+  if (!schedule.groups.empty() && schedule.even_groups != 0) {
+    return "its groups are either sizes or a number of even groups, not both";
   }
+  if (schedule.mode == 0 && own_groups) return "mode 0 has no groups";
+  if (!schedule.has_parts() && schedule.first != 0) return "only modes 5 and 6 have a first part";
+  if (schedule.has_parts() && schedule.first == 0) {
+    return "modes 5 and 6 need `first`, the number of groups in the first part";
+  }
+  if (schedule.phases != kDiagonal) return nullptr;
+  if (schedule.mode != 2) return "phases 3 (diagonal) goes with mode 2 only";
+  if (own_groups && count != 2 && count != 4) return "phases 3 (diagonal) takes two or four groups";
   return nullptr;
 }
 
-void check_schedule(const ScheduleSpec& schedule, ErrorKind kind) {
+}  // namespace
+
+void check_schedule(const ScheduleSpec& schedule, ErrorKind blame) {
   const char* fault = schedule_fault(schedule);
   if (fault == nullptr) return;
-  fail(kind, "schedule of mode " + std::to_string(schedule.mode) + ", phases " +
-                 std::to_string(schedule.phases) + " is not in format version " +
-                 std::to_string(kFormatVersion) + ": " + fault);
+  fail(blame, "there is no schedule of mode " + std::to_string(schedule.mode) + " with phases " +
+                  std::to_string(schedule.phases) + " in format version " +
+                  std::to_string(kFormatVersion) + ": " + fault);
 }
-
-}  // namespace
 
 Header read_header(ByteReader& reader) {
   Header header;

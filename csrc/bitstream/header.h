@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/error.h"
 
 namespace samebits {
 
@@ -19,11 +20,22 @@ inline constexpr uint32_t kMaxSide = 1u << 28;
 inline constexpr uint32_t kMaxGroups = 64;
 inline constexpr uint32_t kMaxLatentChannels = 1024;
 
-// bitstream.md 2. Empty `groups` means the model's own.
+inline constexpr int kModes = 7;  // 0 to 6
+
+// What the field `phases` says.
+enum Phases : int { kTogether = 0, kCheckerboard = 1, kTwoByTwo = 2, kDiagonal = 3 };
+
+// bitstream.md 2. The channel groups are those of `groups` (sizes), or `even_groups` of equal
+// size, or, if neither is set, the model's own.
 struct ScheduleSpec {
   int mode = 2;
-  int phases = 3;
+  int phases = kDiagonal;
   std::vector<uint32_t> groups;
+  uint32_t even_groups = 0;
+  uint32_t first = 0;  // modes 5 and 6: how many groups the first part has
+
+  bool has_parts() const { return mode == 5 || mode == 6; }
+  bool operator==(const ScheduleSpec&) const = default;
 };
 
 struct Header {
@@ -41,9 +53,30 @@ struct Header {
 
 // Fields in file order. A visitor has
 //   bits(name, value&, count, max)   fields inside a byte, least significant first
+//   known_bits(name, value&, count, last)   the same; values above `last` are reserved
 //   reserved_bits(name, count)       must be 0
 //   u8(name, value&, max), u32(name, value&), bytes(name, array&)
 //   varint(name, value&, min, max), varint_minus_1(name, value&, max): stored as value - 1
+template <class Visitor>
+void visit_schedule(Visitor& visit, ScheduleSpec& schedule) {
+  enum : int { kModelsGroups, kExplicitGroups, kEvenGroups };
+  int groups = kModelsGroups;
+  if (!schedule.groups.empty()) groups = kExplicitGroups;
+  if (schedule.even_groups != 0) groups = kEvenGroups;
+  visit.known_bits("mode", schedule.mode, 3, kModes - 1);
+  visit.bits("phases", schedule.phases, 2, kDiagonal);
+  visit.known_bits("groups", groups, 2, kEvenGroups);
+  visit.reserved_bits("schedule", 1);
+  if (groups == kExplicitGroups) {
+    uint32_t count = static_cast<uint32_t>(schedule.groups.size());
+    visit.varint("group_count", count, 1, kMaxGroups);
+    schedule.groups.resize(count);
+    for (uint32_t& size : schedule.groups) visit.varint("group_size", size, 1, kMaxLatentChannels);
+  }
+  if (groups == kEvenGroups) visit.varint("group_count", schedule.even_groups, 1, kMaxGroups);
+  if (schedule.has_parts()) visit.varint("first", schedule.first, 1, kMaxGroups - 1);
+}
+
 template <class Visitor>
 void visit_fields(Visitor& visit, Header& header) {
   visit.magic(kMagic);
@@ -55,18 +88,7 @@ void visit_fields(Visitor& visit, Header& header) {
   visit.bytes("model_id", header.model_id);
   visit.u8("quality", header.quality, kMaxQuality);
 
-  ScheduleSpec& schedule = header.schedule;
-  bool explicit_groups = !schedule.groups.empty();
-  visit.bits("mode", schedule.mode, 3, 7);
-  visit.bits("phases", schedule.phases, 2, 3);
-  visit.bits("explicit_groups", explicit_groups, 1, 1);
-  visit.reserved_bits("schedule", 2);
-  if (explicit_groups) {
-    uint32_t count = static_cast<uint32_t>(schedule.groups.size());
-    visit.varint("group_count", count, 1, kMaxGroups);
-    schedule.groups.resize(count);
-    for (uint32_t& size : schedule.groups) visit.varint("group_size", size, 1, kMaxLatentChannels);
-  }
+  visit_schedule(visit, header.schedule);
 
   visit.varint_minus_1("width", header.width, kMaxSide);
   visit.varint_minus_1("height", header.height, kMaxSide);
@@ -79,6 +101,9 @@ struct HeaderField {
   size_t position;
   std::string value;
 };
+
+// bitstream.md 2: Error(blame) if the fields of a schedule do not go together, whatever the model.
+void check_schedule(const ScheduleSpec& schedule, ErrorKind blame);
 
 // Throws Error: truncated, corrupt_stream, or unsupported_version for reserved values.
 Header read_header(ByteReader& reader);

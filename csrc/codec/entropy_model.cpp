@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.h"
 #include "base/in_order.h"
 #include "base/threads.h"
 #include "codec/latent_runs.h"
@@ -140,6 +141,9 @@ void EntropyModel::update_mask(const Rect& rect) {
 
 Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& schedule,
                              HyperInformation hyper, StepCoder& coder) {
+  if (distinct_views(schedule) != std::vector<View>{View{}}) {
+    fail(ErrorKind::unsupported_version, "modes 4 to 6 are not coded by this version yet");
+  }
   EntropyModel entropy_model(model, quality, std::move(hyper));
   std::vector<int32_t> symbols;
   for (const Step& step : schedule) {

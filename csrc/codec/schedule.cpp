@@ -4,24 +4,19 @@
 #include <numeric>
 #include <string>
 
+#include "codec/dependency_modes.h"
+
 namespace samebits {
 namespace {
 
 // Two phases that touch only at corners come first: the last two are then enclosed on all sides.
-constexpr int kPhaseOrder[kPhases] = {0, 3, 1, 2};
+constexpr uint8_t kPhaseOrder[kPhases] = {1 << 0, 1 << 3, 1 << 1, 1 << 2};
+constexpr uint8_t kHalves[2] = {1 << 0 | 1 << 3, 1 << 1 | 1 << 2};
 
-struct ChannelRange {
-  int begin, end;
-};
-
-std::vector<ChannelRange> channel_ranges(const std::vector<uint32_t>& sizes) {
-  std::vector<ChannelRange> ranges;
-  int begin = 0;
-  for (uint32_t size : sizes) {
-    ranges.push_back({begin, begin + static_cast<int>(size)});
-    begin = ranges.back().end;
-  }
-  return ranges;
+std::vector<uint8_t> phase_sets(int phases) {
+  if (phases == kCheckerboard) return {std::begin(kHalves), std::end(kHalves)};
+  if (phases == kTwoByTwo) return {std::begin(kPhaseOrder), std::end(kPhaseOrder)};
+  return {kAllPhases};
 }
 
 void check_sizes(const std::vector<uint32_t>& sizes, int latent_channels, ErrorKind blame) {
@@ -37,52 +32,83 @@ void check_sizes(const std::vector<uint32_t>& sizes, int latent_channels, ErrorK
                   std::to_string(latent_channels) + " latent channels");
 }
 
-uint8_t phase_bit(int order) {
-  return static_cast<uint8_t>(1 << kPhaseOrder[order % kPhases]);
+std::vector<uint32_t> even_sizes(uint32_t count, int latent_channels, ErrorKind blame) {
+  const auto channels = static_cast<uint32_t>(latent_channels);
+  if (count > channels || count > kMaxGroups) {
+    fail(blame, std::to_string(count) +
+                    " even channel groups are too many: there are at most 64, "
+                    "and the model has " +
+                    std::to_string(latent_channels) + " latent channels");
+  }
+  std::vector<uint32_t> sizes(count, channels / count);
+  for (uint32_t i = 0; i < channels % count; ++i) ++sizes[i];
+  return sizes;
 }
 
-Schedule group_steps(const std::vector<ChannelRange>& groups, uint8_t phase_mask) {
-  Schedule schedule;
-  for (const ChannelRange& g : groups) schedule.push_back({Rect{g.begin, g.end, phase_mask}});
-  return schedule;
+std::vector<uint32_t> sizes_of(const ScheduleSpec& spec, const ChannelGroups& model,
+                               ErrorKind blame) {
+  if (spec.even_groups != 0) return even_sizes(spec.even_groups, model.latent_channels, blame);
+  if (!spec.groups.empty()) return spec.groups;
+  return spec.phases == kDiagonal ? model.phase_groups : model.groups;
 }
 
-Schedule phase_by_phase(const std::vector<ChannelRange>& groups) {
-  Schedule schedule;
-  for (int p = 0; p < kPhases; ++p) {
-    for (Step& step : group_steps(groups, phase_bit(p))) schedule.push_back(std::move(step));
+std::vector<ChannelRange> channel_ranges(const std::vector<uint32_t>& sizes) {
+  std::vector<ChannelRange> ranges;
+  int begin = 0;
+  for (uint32_t size : sizes) {
+    ranges.push_back({begin, begin + static_cast<int>(size)});
+    begin = ranges.back().end;
+  }
+  return ranges;
+}
+
+// Every group at another set of phases in every step.
+Schedule diagonal(const std::vector<ChannelRange>& groups, ErrorKind blame) {
+  const std::vector<uint8_t> sets = phase_sets(groups.size() == 2 ? kCheckerboard : kTwoByTwo);
+  if (groups.size() != sets.size()) {
+    fail(blame,
+         "phases 3 (diagonal) takes two or four groups, not " + std::to_string(groups.size()));
+  }
+  Schedule schedule(sets.size());
+  for (size_t s = 0; s < sets.size(); ++s) {
+    for (size_t g = 0; g < groups.size(); ++g) {
+      schedule[s].push_back(Rect{groups[g].begin, groups[g].end, sets[(s + g) % sets.size()]});
+    }
   }
   return schedule;
 }
 
-Schedule diagonal(const std::vector<ChannelRange>& groups) {
-  Schedule schedule(kPhases);
-  for (int s = 0; s < kPhases; ++s) {
-    for (int g = 0; g < static_cast<int>(groups.size()); ++g) {
-      schedule[s].push_back(Rect{groups[g].begin, groups[g].end, phase_bit(s + g)});
+// For each set of phases the mode's steps.
+Schedule phase_by_phase(const std::vector<Step>& channel_steps, const std::vector<uint8_t>& sets) {
+  Schedule schedule;
+  for (uint8_t set : sets) {
+    for (Step step : channel_steps) {
+      for (Rect& rect : step) rect.phase_mask = set;
+      schedule.push_back(std::move(step));
     }
   }
   return schedule;
 }
 
 Schedule steps_of(const ScheduleSpec& spec, const ChannelGroups& model, ErrorKind blame) {
-  if (spec.mode == 0 && spec.phases == 0 && spec.groups.empty()) {
-    return {{Rect{0, model.latent_channels, kAllPhases}}};
-  }
-  if (spec.mode == 2) {
-    const std::vector<uint32_t>& default_sizes =
-        spec.phases == 3 ? model.phase_groups : model.groups;
-    const std::vector<uint32_t>& sizes = spec.groups.empty() ? default_sizes : spec.groups;
-    check_sizes(sizes, model.latent_channels, blame);
-    const std::vector<ChannelRange> groups = channel_ranges(sizes);
-    if (spec.phases == 0) return group_steps(groups, kAllPhases);
-    if (spec.phases == 2) return phase_by_phase(groups);
-    if (spec.phases == 3 && groups.size() == kPhases) return diagonal(groups);
-  }
-  fail(blame, "there is no schedule of mode " + std::to_string(spec.mode) + " with phases " +
-                  std::to_string(spec.phases) + " and " + std::to_string(spec.groups.size()) +
-                  " explicit groups: use mode 0 with phases 0, or mode 2 with phases 0, 2 or 3 "
-                  "(phases 3 takes four groups)");
+  check_schedule(spec, blame);
+  std::vector<uint32_t> sizes{static_cast<uint32_t>(model.latent_channels)};
+  if (spec.mode != 0) sizes = sizes_of(spec, model, blame);
+  check_sizes(sizes, model.latent_channels, blame);
+  const std::vector<ChannelRange> groups = channel_ranges(sizes);
+  if (spec.phases == kDiagonal) return diagonal(groups, blame);
+  check_group_count(spec, groups.size(), blame);
+  return phase_by_phase(channel_steps(spec, groups), phase_sets(spec.phases));
+}
+
+bool inside(const ChannelRange& range, int channel) {
+  return channel >= range.begin && channel < range.end;
+}
+
+bool holds(const View& view, int channel) {
+  return view.empty() || std::any_of(view.begin(), view.end(), [&](const ChannelRange& range) {
+           return inside(range, channel);
+         });
 }
 
 }  // namespace
@@ -90,7 +116,24 @@ Schedule steps_of(const ScheduleSpec& spec, const ChannelGroups& model, ErrorKin
 Schedule make_schedule(const ScheduleSpec& spec, const ChannelGroups& model, ErrorKind blame) {
   Schedule schedule = steps_of(spec, model, blame);
   check_covers_once(schedule, model.latent_channels, blame);
+  check_views(schedule, model.latent_channels, blame);
   return schedule;
+}
+
+bool sees(const View& view, const Rect& rect) {
+  return holds(view, rect.channel_begin);
+}
+
+std::vector<View> distinct_views(const Schedule& schedule) {
+  std::vector<View> views;
+  for (const Step& step : schedule) {
+    for (const Rect& rect : step) {
+      if (std::find(views.begin(), views.end(), rect.view) == views.end()) {
+        views.push_back(rect.view);
+      }
+    }
+  }
+  return views;
 }
 
 void check_covers_once(const Schedule& schedule, int latent_channels, ErrorKind blame) {
@@ -121,22 +164,27 @@ void check_covers_once(const Schedule& schedule, int latent_channels, ErrorKind 
   }
 }
 
-MaskedPositions::MaskedPositions(int height, int width, uint8_t phase_mask) : height_(height) {
-  for (int parity = 0; parity < 2; ++parity) {
-    const int columns = phase_mask >> (2 * parity) & 3;
-    Line& line = line_[parity];
-    if (columns == 3) line = {0, 1, width};
-    if (columns == 1) line = {0, 2, (width + 1) / 2};
-    if (columns == 2) line = {1, 2, width / 2};
+void check_views(const Schedule& schedule, int latent_channels, ErrorKind blame) {
+  for (const View& view : distinct_views(schedule)) {
+    int end = -1;  // of the range before
+    for (const ChannelRange& range : view) {
+      if (range.begin <= end || range.begin >= range.end || range.end > latent_channels) {
+        fail(blame, "a view of the schedule has channels " + std::to_string(range.begin) + " to " +
+                        std::to_string(range.end) + ", out of order or outside of the latents");
+      }
+      end = range.end;
+    }
+    for (const Step& step : schedule) {
+      for (const Rect& rect : step) {
+        for (int c = rect.channel_begin; c < rect.channel_end; ++c) {
+          if (holds(view, c) == sees(view, rect)) continue;
+          fail(blame, "a view of the schedule holds only some of channels " +
+                          std::to_string(rect.channel_begin) + " to " +
+                          std::to_string(rect.channel_end) + ", which are coded together");
+        }
+      }
+    }
   }
-}
-
-Position MaskedPositions::at(int64_t n) const {
-  const int64_t two_rows = int64_t{line_[0].count} + line_[1].count;
-  const int row = static_cast<int>(n / two_rows) * 2;
-  const int rest = static_cast<int>(n % two_rows);
-  if (rest < line_[0].count) return {row, column(row, rest)};
-  return {row + 1, column(row + 1, rest - line_[0].count)};
 }
 
 }  // namespace samebits

@@ -16,10 +16,15 @@ inline uint32_t scaled(uint32_t range, uint32_t bound) {
   return static_cast<uint32_t>((uint64_t{range} * bound) >> kCdfBits);
 }
 
+// The t of arithmetic.md 5.
+inline uint32_t target(uint32_t code, uint32_t range) {
+  return static_cast<uint32_t>((uint64_t{code} << kCdfBits | 0xFFFF) / range);
+}
+
 // Gives the place in bounds() of c[s]. Ends, since code < range = scaled(range, c[n]).
 inline const uint32_t* find_entry(const CdfTables::Row& row, const uint32_t* bounds,
                                   const uint16_t* buckets, uint32_t code, uint32_t range) {
-  const uint32_t t = static_cast<uint32_t>((uint64_t{code} << kCdfBits | 0xFFFF) / range);
+  const uint32_t t = target(code, range);
   const uint32_t* c =
       bounds + row.bounds_begin + buckets[row.bucket_begin + (t >> CdfTables::kBucketShift)];
   while (scaled(range, c[1]) <= code) ++c;

@@ -11,6 +11,13 @@ namespace samebits {
 
 inline constexpr uint64_t kLeb128Limit = uint64_t{1} << 35;
 
+// The number that stands for a symbol outside of a row (arithmetic.md 5, escapes).
+constexpr uint64_t escape_value(int32_t min_symbol, uint32_t escape_entry, int32_t symbol) {
+  const int64_t above = int64_t{symbol} - min_symbol - escape_entry;
+  const int64_t below = int64_t{min_symbol} - 1 - symbol;
+  return static_cast<uint64_t>(above >= 0 ? 2 * above : 2 * below + 1);
+}
+
 // value < kLeb128Limit.
 void append_leb128(std::vector<uint8_t>& bytes, uint64_t value);
 

@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "entropy/cdf_tables.h"
+#include "entropy/coded_intervals.h"
 #include "entropy/leb128.h"
 #include "entropy/range_kernels.h"
+#include "entropy/value_rows.h"
 
 namespace samebits {
 
@@ -33,6 +35,9 @@ class RangeEncoder {
   // One batch: symbols[i] with the CDF row rows[i]. Any int32 symbol can be coded.
   void encode(std::span<const int32_t> symbols, std::span<const uint8_t> rows);
 
+  // One batch of symbols whose rows are known already.
+  void encode(const CodedIntervals& batch);
+
   // Writes the end mark and gives the whole payload; the encoder must not be used afterwards.
   std::vector<uint8_t> finish();
 
@@ -42,7 +47,6 @@ class RangeEncoder {
   static void complete_group(void* encoder, EncodeGroup& group, unsigned mask, const uint8_t* rows,
                              const int32_t* symbols, int first_lane, const uint16_t* word);
   const uint32_t* bounds_of(int row, int32_t symbol);
-  void write_escape(int row, int32_t symbol);
   void encode_bounds(int lane, const uint32_t* bounds);
   void carry(int lane, size_t words);
   std::array<uint16_t, 2> last_words(int lane);
@@ -70,6 +74,10 @@ class RangeDecoder {
   // One batch: fills symbols[i], decoded with the CDF row rows[i]; sizes must be equal.
   void decode(std::span<const uint8_t> rows, std::span<int32_t> symbols);
 
+  // A stretch of a batch in which symbols may have rows of their own. It begins with lane 0, so all
+  // stretches but the last have a multiple of kMaxLanes symbols.
+  void decode(std::span<const uint8_t> rows, const ValueRows& values, std::span<int32_t> symbols);
+
   // Reads the end mark; throws Error(corrupt_stream) unless the payload ends exactly here.
   void finish();
 
@@ -79,16 +87,17 @@ class RangeDecoder {
   // These decode symbols from `begin` on, in whole steps or groups of lanes, while none of the
   // lanes can run out of words_; they give the first symbol that is left.
   size_t decode_vectors(std::span<const uint8_t> rows, std::span<int32_t> symbols, size_t begin);
-  template <int kGroup>
-  size_t decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols, size_t begin);
-  template <int kGroup>
-  size_t decode_whole_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols);
+  template <int kGroup, class Rows>
+  size_t decode_groups(const Rows& rows, std::span<int32_t> symbols, size_t begin);
+  template <int kGroup, class Rows>
+  size_t decode_whole_groups(const Rows& rows, std::span<int32_t> symbols);
+  template <class Rows>
+  void decode_batch(const Rows& rows, std::span<int32_t> symbols);
 
   static void search_group(void* decoder, DecodeGroup& group, unsigned mask, const uint8_t* rows,
                            int32_t* symbols);
-  int32_t decode_one(int lane, const CdfTables::Row& row);
-  int32_t symbol_of(const CdfTables::Row& row, uint32_t entry);
-  int32_t read_escape(const CdfTables::Row& row);
+  int32_t symbol_of(int32_t min_symbol, uint32_t escape, uint32_t entry);
+  int32_t read_escape(int32_t min_symbol, uint32_t escape);
   uint32_t read_word();
   void move_to_tail();
 

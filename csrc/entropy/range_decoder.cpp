@@ -1,6 +1,7 @@
 // arithmetic.md 5, seen from the decoder.
 #include <algorithm>
 #include <string>
+#include <type_traits>
 
 #include "base/cpu.h"
 #include "base/error.h"
@@ -19,15 +20,56 @@ uint32_t load_word(const uint8_t* bytes) {
   return bytes[0] | uint32_t{bytes[1]} << 8;
 }
 
-// Leaves out the refill.
-uint32_t take_entry(const CdfTables& tables, const CdfTables::Row& row, uint32_t& range,
-                    uint32_t& code) {
-  const uint32_t* const c = find_entry(row, tables.bounds(), tables.buckets(), code, range);
-  const uint32_t lo = scaled(range, c[0]);
-  range = scaled(range, c[1]) - lo;
+// Takes the lane into entry [begin, end) of a row and leaves out the refill.
+void take(uint32_t begin, uint32_t end, uint32_t& range, uint32_t& code) {
+  const uint32_t lo = scaled(range, begin);
+  range = scaled(range, end) - lo;
   code -= lo;
-  return static_cast<uint32_t>(c - (tables.bounds() + row.bounds_begin));
 }
+
+// What a symbol needs of its row besides the entry.
+struct RowEnds {
+  int32_t min_symbol;
+  uint32_t escape;
+};
+
+// The rows of a batch: of the tables, one for each symbol. take() finds the entry of symbol i.
+struct TableRows {
+  const CdfTables& tables;
+  std::span<const uint8_t> rows;
+
+  uint32_t take(size_t i, uint32_t& range, uint32_t& code) const {
+    const CdfTables::Row& row = tables.row_data()[rows[i]];
+    const uint32_t* const c = find_entry(row, tables.bounds(), tables.buckets(), code, range);
+    samebits::take(c[0], c[1], range, code);
+    return static_cast<uint32_t>(c - (tables.bounds() + row.bounds_begin));
+  }
+  RowEnds ends(size_t i) const {
+    const CdfTables::Row& row = tables.row_data()[rows[i]];
+    return {row.min_symbol, row.escape};
+  }
+};
+
+// The same where symbols may have rows of their own.
+struct OwnRows {
+  TableRows table;
+  const ValueRows& values;
+
+  uint32_t take(size_t i, uint32_t& range, uint32_t& code) const {
+    if (!values.has(table.rows[i])) return table.take(i, range, code);
+    const uint16_t* const c = values.of(i);
+    const uint32_t t = target(code, range);
+    uint32_t entry = 0;
+    for (int next = 1; next < values.entries; ++next) entry += c[next] <= t;
+    const bool is_escape = entry + 1 == static_cast<uint32_t>(values.entries);
+    samebits::take(c[entry], is_escape ? 1u << kCdfBits : c[entry + 1], range, code);
+    return entry;
+  }
+  RowEnds ends(size_t i) const {
+    if (!values.has(table.rows[i])) return table.ends(i);
+    return {values.min_symbol, static_cast<uint32_t>(values.entries - 1)};
+  }
+};
 
 void decode_steps([[maybe_unused]] DecodeJob& job, [[maybe_unused]] int lanes) {
 #ifdef SAMEBITS_HAVE_AVX512
@@ -72,6 +114,18 @@ RangeDecoder::RangeDecoder(const CdfTables& tables, std::span<const uint8_t> pay
 
 void RangeDecoder::decode(std::span<const uint8_t> rows, std::span<int32_t> symbols) {
   check_batch(tables_, symbols.size(), rows);
+  decode_batch(TableRows{tables_, rows}, symbols);
+}
+
+void RangeDecoder::decode(std::span<const uint8_t> rows, const ValueRows& values,
+                          std::span<int32_t> symbols) {
+  check_batch(tables_, symbols.size(), rows);
+  check_value_rows(values, symbols.size());
+  decode_batch(OwnRows{{tables_, rows}, values}, symbols);
+}
+
+template <class Rows>
+void RangeDecoder::decode_batch(const Rows& rows, std::span<int32_t> symbols) {
   size_t i = 0;
   if (lanes_ >= 8) {
     i = decode_whole_groups<8>(rows, symbols);
@@ -83,20 +137,29 @@ void RangeDecoder::decode(std::span<const uint8_t> rows, std::span<int32_t> symb
     i = decode_whole_groups<1>(rows, symbols);
   }
   for (; i < symbols.size(); ++i) {
-    symbols[i] = decode_one(static_cast<int>(i & (lanes_ - 1)), tables_.row_data()[rows[i]]);
+    uint32_t& range = range_[i & (lanes_ - 1)];
+    uint32_t& code = code_[i & (lanes_ - 1)];
+    const uint32_t entry = rows.take(i, range, code);
+    if (range < 1u << 16) {
+      range <<= 16;
+      code = code << 16 | read_word();
+    }
+    const RowEnds ends = rows.ends(i);
+    symbols[i] = symbol_of(ends.min_symbol, ends.escape, entry);
   }
 }
 
 // Where the words run short, the tail has more of them, if not for all symbols.
-template <int kGroup>
-size_t RangeDecoder::decode_whole_groups(std::span<const uint8_t> rows,
-                                         std::span<int32_t> symbols) {
+template <int kGroup, class Rows>
+size_t RangeDecoder::decode_whole_groups(const Rows& rows, std::span<int32_t> symbols) {
   size_t i = 0;
-  if (kGroup == kGroupLanes && vector_set() != VectorSet::none) {
-    i = decode_vectors(rows, symbols, i);
-    if (symbols.size() - i >= static_cast<size_t>(lanes_) && !in_tail_) {
-      move_to_tail();
-      i = decode_vectors(rows, symbols, i);
+  if constexpr (kGroup == kGroupLanes && std::is_same_v<Rows, TableRows>) {
+    if (vector_set() != VectorSet::none) {
+      i = decode_vectors(rows.rows, symbols, i);
+      if (symbols.size() - i >= static_cast<size_t>(lanes_) && !in_tail_) {
+        move_to_tail();
+        i = decode_vectors(rows.rows, symbols, i);
+      }
     }
   }
   i = decode_groups<kGroup>(rows, symbols, i);
@@ -132,21 +195,19 @@ void RangeDecoder::search_group(void* decoder, DecodeGroup& group, unsigned mask
   auto& self = *static_cast<RangeDecoder*>(decoder);
   for (int lane = 0; lane < kGroupLanes; ++lane) {
     if ((mask >> lane & 1) == 0) continue;
-    const CdfTables::Row& row = self.tables_.row_data()[rows[lane]];
-    const uint32_t entry = take_entry(self.tables_, row, group.range[lane], group.code[lane]);
+    const TableRows row{self.tables_, {rows + lane, 1}};
+    const uint32_t entry = row.take(0, group.range[lane], group.code[lane]);
     group.new_range[lane] = group.range[lane];
     group.new_code[lane] = group.code[lane];
-    symbols[lane] = self.symbol_of(row, entry);
+    symbols[lane] = self.symbol_of(row.ends(0).min_symbol, row.ends(0).escape, entry);
   }
 }
 
 // The lanes of a group are independent up to the reading of words, so that their searches overlap;
 // a word is loaded whether it is needed or not, because a branch could not be predicted.
-template <int kGroup>
-size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int32_t> symbols,
-                                   size_t begin) {
+template <int kGroup, class Rows>
+size_t RangeDecoder::decode_groups(const Rows& rows, std::span<int32_t> symbols, size_t begin) {
   if (words_.size() / 2 - next_word_ < kGroup) return begin;
-  const CdfTables::Row* const row_data = tables_.row_data();
   std::array<uint32_t, kMaxLanes> range = range_, code = code_;
   const uint8_t* word = words_.data() + 2 * next_word_;
   const uint8_t* const last = words_.data() + words_.size() - 2 * kGroup;
@@ -158,8 +219,7 @@ size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int3
     uint32_t* const lane_code = code.data() + (i & lane_mask);
     uint32_t entry[kGroup];
     for (int lane = 0; lane < kGroup; ++lane) {
-      entry[lane] =
-          take_entry(tables_, row_data[rows[i + lane]], lane_range[lane], lane_code[lane]);
+      entry[lane] = rows.take(i + lane, lane_range[lane], lane_code[lane]);
     }
     for (int lane = 0; lane < kGroup; ++lane) {
       const bool need = lane_range[lane] < 1u << 16;
@@ -169,24 +229,14 @@ size_t RangeDecoder::decode_groups(std::span<const uint8_t> rows, std::span<int3
       word += need ? 2 : 0;
     }
     for (int lane = 0; lane < kGroup; ++lane) {
-      symbols[i + lane] = symbol_of(row_data[rows[i + lane]], entry[lane]);
+      const RowEnds ends = rows.ends(i + lane);
+      symbols[i + lane] = symbol_of(ends.min_symbol, ends.escape, entry[lane]);
     }
   }
   range_ = range;
   code_ = code;
   next_word_ = static_cast<size_t>(word - words_.data()) / 2;
   return i;
-}
-
-int32_t RangeDecoder::decode_one(int lane, const CdfTables::Row& row) {
-  uint32_t& range = range_[lane];
-  uint32_t& code = code_[lane];
-  const uint32_t entry = take_entry(tables_, row, range, code);
-  if (range < 1u << 16) {
-    range <<= 16;
-    code = code << 16 | read_word();
-  }
-  return symbol_of(row, entry);
 }
 
 uint32_t RangeDecoder::read_word() {
@@ -211,14 +261,15 @@ void RangeDecoder::move_to_tail() {
   in_tail_ = true;
 }
 
-int32_t RangeDecoder::symbol_of(const CdfTables::Row& row, uint32_t entry) {
-  return entry == row.escape ? read_escape(row) : row.min_symbol + static_cast<int32_t>(entry);
+int32_t RangeDecoder::symbol_of(int32_t min_symbol, uint32_t escape, uint32_t entry) {
+  return entry == escape ? read_escape(min_symbol, escape)
+                         : min_symbol + static_cast<int32_t>(entry);
 }
 
-int32_t RangeDecoder::read_escape(const CdfTables::Row& row) {
+int32_t RangeDecoder::read_escape(int32_t min_symbol, uint32_t escape) {
   const int64_t u = static_cast<int64_t>(escapes_.read("escape section"));
-  const int64_t above = int64_t{row.min_symbol} + row.escape + (u >> 1);
-  const int64_t below = int64_t{row.min_symbol} - 1 - (u >> 1);
+  const int64_t above = int64_t{min_symbol} + escape + (u >> 1);
+  const int64_t below = int64_t{min_symbol} - 1 - (u >> 1);
   const int64_t symbol = (u & 1) ? below : above;
   if (symbol < INT32_MIN || symbol > INT32_MAX) {
     corrupt("an escape's value, " + std::to_string(symbol) + ", is no int32");

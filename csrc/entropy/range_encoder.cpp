@@ -47,6 +47,15 @@ void RangeEncoder::encode(std::span<const int32_t> symbols, std::span<const uint
   }
 }
 
+void RangeEncoder::encode(const CodedIntervals& batch) {
+  size_t i = 0;
+  for (const Interval& part : batch.intervals()) {
+    const uint32_t bounds[2] = {part.begin, part.last + uint32_t{1}};
+    encode_bounds(static_cast<int>(i++ & (lanes_ - 1)), bounds);
+  }
+  escapes_.insert(escapes_.end(), batch.escapes().begin(), batch.escapes().end());
+}
+
 size_t RangeEncoder::encode_vectors(std::span<const int32_t> symbols,
                                     std::span<const uint8_t> rows) {
   constexpr size_t kSymbolsAtOnce = 8192;  // so that room for all their words stays in the cache
@@ -104,7 +113,7 @@ const uint32_t* RangeEncoder::bounds_of(int row_number, int32_t symbol) {
   const uint32_t* const bounds = tables_.bounds() + row.bounds_begin;
   const int64_t entry = int64_t{symbol} - row.min_symbol;
   if (entry >= 0 && entry < row.escape) return bounds + entry;
-  write_escape(row_number, symbol);
+  append_leb128(escapes_, escape_value(row.min_symbol, row.escape, symbol));
   return bounds + row.escape;
 }
 
@@ -135,12 +144,6 @@ void RangeEncoder::carry(int lane, size_t words) {
     if (word_lane_[i - 1] == lane && ++words_[i - 1] != 0) return;
   }
   assert(false);
-}
-
-void RangeEncoder::write_escape(int row, int32_t symbol) {
-  const int64_t above = int64_t{symbol} - tables_.max_symbol(row) - 1;
-  const int64_t below = int64_t{tables_.min_symbol(row)} - 1 - symbol;
-  append_leb128(escapes_, static_cast<uint64_t>(above >= 0 ? 2 * above : 2 * below + 1));
 }
 
 // The value in [low, low + range) with the most zero bits at its end.

@@ -112,14 +112,36 @@ void test_lying_headers() {
   CHECK_FAILS(unsupported_version, "reserved bits of flags are set (byte 2)", parse(2, 0xC0));
   CHECK_FAILS(unsupported_version, "reserved bits of flags", parse(2, 0x80));
   CHECK_FAILS(corrupt_stream, "quality is 101, must be 0 to 100 (byte 6)", parse(6, 101));
-  for (uint8_t mode : {1, 3, 4, 5, 6, 7}) {
-    CHECK_FAILS(unsupported_version, "its mode is reserved", parse(7, 0x18 | mode));
+  CHECK_FAILS(unsupported_version, "mode 7 is reserved (byte 7)", parse(7, 0x07));
+  for (uint8_t mode : {0, 1, 3, 4}) {
+    CHECK_FAILS(unsupported_version, "goes with mode 2 only", parse(7, 0x18 | mode));
   }
-  CHECK_FAILS(unsupported_version, "checkerboard", parse(7, 0x0A));
-  CHECK_FAILS(unsupported_version, "mode 0 goes with phases 0", parse(7, 0x18));
-  CHECK_FAILS(unsupported_version, "reserved bits of schedule", parse(7, 0x5A));
-  // 0x3A announces groups; the bytes of width and height are read as their sizes.
+  CHECK_FAILS(unsupported_version, "reserved bits of schedule", parse(7, 0x9A));
+  CHECK_FAILS(unsupported_version, "groups 3 is reserved (byte 7)", parse(7, 0x62));
+  // These announce groups, or the size of a first part; the bytes of width and height are read.
   CHECK_FAILS(corrupt_stream, "group_count is 767", parse(7, 0x3A));
+  CHECK_FAILS(corrupt_stream, "group_count is 767", parse(7, 0x42));
+  CHECK_FAILS(corrupt_stream, "first is 767, must be 1 to 63", parse(7, 0x05));
+}
+
+// bitstream.md 2: the bytes of every kind of schedule.
+void test_schedules() {
+  const auto bytes_of = [](const ScheduleSpec& schedule) {
+    Header header = example_header();
+    header.schedule = schedule;
+    const Bytes stream = write_stream(header, {}, kPayload);
+    CHECK(parse_stream(stream).header.schedule == schedule);
+    return Bytes(stream.begin() + 7, stream.end() - 4 - kPayload.size() - 8);
+  };
+  CHECK((bytes_of({0, 0, {}}) == Bytes{0x00}));
+  CHECK((bytes_of({0, 2, {}}) == Bytes{0x10}));
+  CHECK((bytes_of({2, 3, {}}) == Bytes{0x1A}));
+  CHECK((bytes_of({4, 1, {}}) == Bytes{0x0C}));
+  CHECK((bytes_of({1, 0, {8, 184}}) == Bytes{0x21, 2, 8, 0xB8, 0x01}));
+  CHECK((bytes_of({3, 0, {}, 8}) == Bytes{0x43, 8}));
+  CHECK((bytes_of({5, 0, {}, 0, 2}) == Bytes{0x05, 2}));
+  CHECK((bytes_of({6, 2, {}, 16, 7}) == Bytes{0x56, 16, 7}));
+  CHECK((bytes_of({6, 0, {4, 8}, 0, 1}) == Bytes{0x26, 2, 4, 8, 1}));
 }
 
 void test_sizes() {
@@ -219,12 +241,21 @@ void test_writer_refuses() {
   CHECK_FAILS(invalid_argument, "quality is -1", write([](Header& h) { h.quality = -1; }));
   CHECK_FAILS(invalid_argument, "width is 0, must be 1", write([](Header& h) { h.width = 0; }));
   CHECK_FAILS(invalid_argument, "height is", write([](Header& h) { h.height = kMaxSide + 1; }));
-  CHECK_FAILS(invalid_argument, "mode", write([](Header& h) { h.schedule.mode = 4; }));
+  CHECK_FAILS(invalid_argument, "modes", write([](Header& h) { h.schedule.mode = 7; }));
+  CHECK_FAILS(invalid_argument, "mode 2 only", write([](Header& h) { h.schedule.mode = 4; }));
+  CHECK_FAILS(invalid_argument, "first part", write([](Header& h) { h.schedule.first = 1; }));
+  CHECK_FAILS(invalid_argument, "first", write([](Header& h) { h.schedule = {5, 0, {}}; }));
+  CHECK_FAILS(invalid_argument, "first is 64", write([](Header& h) {
+                h.schedule = {5, 0, {}, 0, 64};
+              }));
+  CHECK_FAILS(invalid_argument, "group_count is 65", write([](Header& h) {
+                h.schedule = {4, 0, {}, 65};
+              }));
   CHECK_FAILS(invalid_argument, "mode 0 has no groups", write([](Header& h) {
                 h.schedule = {0, 0, {192}};
               }));
   CHECK_FAILS(invalid_argument, "four groups", write([](Header& h) {
-                h.schedule = {2, 3, {100, 92}};
+                h.schedule = {2, 3, {100, 90, 2}};
               }));
   CHECK_FAILS(invalid_argument, "group_size is 0", write([](Header& h) {
                 h.schedule = {2, 0, {192, 0}};
@@ -249,6 +280,7 @@ int main() {
   test_everything_at_once();
   test_description();
   test_lying_headers();
+  test_schedules();
   test_sizes();
   test_lying_chunks();
   test_every_cut_and_flip();

@@ -319,6 +319,28 @@ class RangeDecoder:
         assert self.escapes.position == len(self.escapes.data), "escapes left over"
 
 
+# Arithmetic, section 9: a probability per value
+
+
+EXP_START = (
+    *(65531, 62749, 60089, 57546, 55102, 52767, 50530, 48386),
+    *(46337, 44375, 42493, 40689, 38962, 37312, 35732, 34218),
+)
+EXP_SLOPE = (174, 166, 159, 153, 146, 140, 134, 128, 123, 118, 113, 108, 103, 99, 95, 91)
+
+
+def softmax_row(logits: list[int]) -> list[int]:
+    """Starts of the row that logits stand for."""
+    n, top = len(logits), max(logits)
+    weights = []
+    for logit in logits:
+        octaves, f = divmod(top - logit, 256)
+        line, along = divmod(f, 16)
+        weights.append((EXP_START[line] - EXP_SLOPE[line] * along) >> min(octaves + 1, 16))
+    share = (65536 - n) * 65536 // sum(weights)
+    return [v + (sum(weights[:v]) * share >> 16) for v in range(n)]
+
+
 # Arithmetic, sections 3 and 4
 
 

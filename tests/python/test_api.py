@@ -104,9 +104,9 @@ def test_quality(quality):
         ({"quality": "50"}, "quality is an integer"),
         ({"mode": 1}, "mode"),
         ({"mode": 9}, "mode is 9"),
-        ({"phases": 1}, "phases"),
+        ({"phases": 4}, "phases is 4"),
         ({"mode": 0, "phases": 3}, "mode 0"),
-        ({"groups": (4, 4)}, "four groups"),
+        ({"groups": (4, 3, 1)}, "four groups"),
         ({"phases": 0, "groups": (5, 5)}, "10 channels together"),
         ({"phases": 0, "groups": (0, 8)}, "a group's size is 0"),
     ],
@@ -135,7 +135,7 @@ def test_schedules(options):
     assert sum(info.groups) == MODEL.latent_channels
     # As the core counts them, too.
     schedule = _core.parse_stream(encoded.stream).header.schedule
-    assert len(_core.schedule_steps(schedule, MODEL)) == info.steps
+    assert len(_core.schedule_steps(schedule, MODEL.channel_groups)) == info.steps
     assert info == samebits.info(encoded.stream, model=MODEL)
 
 

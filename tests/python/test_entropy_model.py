@@ -32,7 +32,9 @@ def trace_of(weights_file, picture, schedule, *, quality):
 
 
 def steps_of(weights_file, schedule):
-    return _core.schedule_steps(_core.ScheduleSpec(**schedule), _core.Model(weights_file))
+    return _core.schedule_steps(
+        _core.ScheduleSpec(**schedule), _core.Model(weights_file).channel_groups
+    )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
@@ -47,13 +49,13 @@ def test_incremental_steps_equal_full_passes(weights_file, schedule, size):
     for step in steps_of(weights_file, schedule):
         state = (proxy, mask, trace.features.astype(np.int64))
         delta, log_scale = reference.step_parameters(weights, quality, state)
-        for rectangle in step:
+        for *rectangle, _ in step:
             index = reference.rectangle_index(proxy.shape, rectangle)
             mean = reference.clamp16(trace.prediction[index] + delta[index])
             row = (log_scale[index] + weights["log2_gain"][quality][index[2]] + 64) >> 7
             np.testing.assert_array_equal(trace.mean[index], mean)
             np.testing.assert_array_equal(trace.rows[index], np.clip(row, 0, 63))
-        for rectangle in step:
+        for *rectangle, _ in step:
             index = reference.rectangle_index(proxy.shape, rectangle)
             proxy[index] = trace.y_hat[index]
             mask[index] = 1

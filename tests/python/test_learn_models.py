@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -12,9 +13,10 @@ from samebits.learn.models.entropy_model import (  # noqa: E402
     gaussian_bits,
 )
 from samebits.learn.models.schedule import (  # noqa: E402
-    diagonal_steps,
-    group_steps,
-    random_steps,
+    default_order,
+    make_order,
+    random_view,
+    spread,
 )
 from tiny_float_model import TINY_CONFIG, smooth_pictures, tiny_model  # noqa: E402
 
@@ -22,15 +24,51 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("size", [(4, 4), (3, 5), (1, 1)])
-def test_every_order_codes_every_element_once(size):
-    generator = torch.Generator().manual_seed(1)
-    orders = [
-        diagonal_steps(TINY_CONFIG.phase_groups, *size, CPU),
-        group_steps(TINY_CONFIG.groups, *size, CPU),
-        random_steps(16, *size, CPU, generator),
-    ]
-    for steps in orders:
-        assert torch.equal(sum(steps), torch.ones(1, 16, *size))
+@pytest.mark.parametrize("mode", range(7))
+@pytest.mark.parametrize("phases", ["none", "checkerboard", "2x2"])
+def test_every_order_codes_every_element_once(mode, phases, size):
+    first = 1 if mode in (5, 6) else 0
+    order = make_order(TINY_CONFIG, mode=mode, phases=phases, first=first)
+    targets = [spread(view.target, *size) for step in order.steps for view in step]
+    assert torch.equal(sum(targets), torch.ones(16, *size))
+
+
+def test_an_element_sees_earlier_elements_only():
+    order = make_order(TINY_CONFIG, mode=5, phases="2x2", first=2)
+    known = np.zeros((16, 4), bool)
+    for step in order.steps:
+        for view in step:
+            assert not (view.visible & ~known).any()
+        for view in step:
+            known |= view.target
+
+
+def test_groups_of_mode_4_do_not_see_each_other():
+    order = make_order(TINY_CONFIG, mode=4, groups=(4, 12))
+    assert len(order.steps) == 12
+    first_group, second_group = order.steps[3]
+    assert first_group.visible.any(1).tolist() == 3 * [True] + 13 * [False]
+    assert second_group.visible.any(1).tolist() == 4 * [False] + 3 * [True] + 9 * [False]
+    with pytest.raises(ValueError, match="views"):
+        order.masks(4, 4, CPU)
+
+
+def test_the_masks_of_a_loop_are_its_steps():
+    masks = default_order(TINY_CONFIG).masks(4, 4, CPU)
+    assert torch.equal(sum(masks), torch.ones(1, 16, 4, 4))
+    phase_of_group = [[0, 3, 1, 2], [3, 1, 2, 0], [1, 2, 0, 3], [2, 0, 3, 1]]  # bitstream.md 2
+    for step, phases in enumerate(phase_of_group):
+        for group, phase in enumerate(phases):
+            expected = torch.zeros(4, 4)
+            expected[phase // 2 :: 2, phase % 2 :: 2] = 1
+            assert torch.equal(masks[step][0, 4 * group], expected)
+
+
+def test_random_views_code_what_they_do_not_see():
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        view = random_view(16, random)
+        assert (view.visible ^ view.target).all()
 
 
 def test_gaussian_bits_are_the_exact_mass():
@@ -63,7 +101,7 @@ def test_clamp_keeps_the_gradient_that_leads_back():
 def test_forward_shapes_and_rate(size):
     model = tiny_model()
     x = smooth_pictures(count=2, size=80).float()[:, :, : size[0], : size[1]]
-    steps = diagonal_steps(TINY_CONFIG.phase_groups, size[0] // 16, size[1] // 16, CPU)
+    steps = default_order(TINY_CONFIG).masks(size[0] // 16, size[1] // 16, CPU)
     coded = model(x, torch.tensor([0.0, 100.0]), steps, noise=False)
     assert coded.x_hat.shape == x.shape
     assert coded.y_bits.shape == (2,)
@@ -78,7 +116,7 @@ def test_the_mean_of_a_step_sees_earlier_steps_only():
     model = tiny_model()
     torch.manual_seed(3)
     y = torch.randn(1, 16, 4, 4)
-    steps = diagonal_steps(TINY_CONFIG.phase_groups, 4, 4, CPU)
+    steps = default_order(TINY_CONFIG).masks(4, 4, CPU)
     features, prediction = torch.randn(1, 8, 4, 4), torch.randn(1, 16, 4, 4)
     bias, gain = torch.zeros(1, 16, 1, 1), torch.full((1, 16, 1, 1), 4.0)
 
@@ -94,6 +132,38 @@ def test_the_mean_of_a_step_sees_earlier_steps_only():
     assert not torch.equal(before * steps[-1], after * steps[-1])
     changed_first = bits_of(y + 3 * steps[0])
     assert not torch.equal(before * steps[1], changed_first * steps[1])
+
+
+def test_one_step_alone_equals_the_step_of_a_loop_for_the_first_step():
+    """Nothing is visible in the first step, so there is no approximation in it."""
+    model = tiny_model()
+    torch.manual_seed(3)
+    y, prediction = torch.randn(2, 1, 16, 4, 4)
+    features = torch.randn(1, 8, 4, 4)
+    bias, gain = torch.zeros(1, 16, 1, 1), torch.full((1, 16, 1, 1), 4.0)
+    inputs = (y, prediction, features, bias, gain, 1 / gain)
+    masks = default_order(TINY_CONFIG).masks(4, 4, CPU)
+    torch.manual_seed(4)
+    loop = model.entropy(*inputs, masks[:1], noise=True)[1]
+    torch.manual_seed(4)
+    alone = model.entropy.one_step(*inputs, visible=torch.zeros_like(y), target=masks[0])
+    assert torch.allclose(loop, alone)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 5)])
+def test_phase_by_phase_equals_computing_everywhere(size, monkeypatch):
+    model = tiny_model()
+    torch.manual_seed(3)
+    y, prediction = torch.randn(2, 2, 16, *size)
+    features = torch.randn(2, 8, *size)
+    bias, gain = torch.zeros(1, 16, 1, 1), torch.full((1, 16, 1, 1), 4.0)
+    inputs = (y, prediction, features, bias, gain, 1 / gain)
+    masks = make_order(TINY_CONFIG, mode=2, phases="2x2").masks(*size, CPU)
+    fast = model.entropy(*inputs, masks, noise=False)
+    monkeypatch.setattr("samebits.learn.models.entropy_model.phase_of_step", lambda step: None)
+    slow = model.entropy(*inputs, masks, noise=False)
+    for a, b in zip(fast, slow, strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
 
 
 def test_quality_tables_are_interpolated():

@@ -8,13 +8,17 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from samebits.learn.models.schedule import default_order  # noqa: E402
 from samebits.learn.training.checkpoint import (  # noqa: E402
     load_checkpoint,
     model_from_checkpoint,
 )
+from samebits.learn.training.entropy_training import EntropyTrainer  # noqa: E402
 from samebits.learn.training.initialization import initialize_linear  # noqa: E402
+from samebits.learn.training.order_mix import OrderMix  # noqa: E402
 from samebits.learn.training.pictures import is_validation, load_pictures  # noqa: E402
 from samebits.learn.training.train import Trainer, TrainOptions  # noqa: E402
+from samebits.learn.training.widen import widen_checkpoint  # noqa: E402
 from tiny_float_model import TINY_CONFIG, smooth_pictures, tiny_model  # noqa: E402
 
 
@@ -55,11 +59,15 @@ def test_training_lowers_the_validation_loss(folder, tmp_path):
 
 
 def test_a_run_is_resumed_where_it_stopped(folder, tmp_path):
-    path = Trainer(options(folder, tmp_path, stop_after_minutes=0.01), TINY_CONFIG).run()
+    path = Trainer(
+        options(folder, tmp_path, minutes=1000, stop_after_minutes=0.01), TINY_CONFIG
+    ).run()
     saved = load_checkpoint(path)
     assert saved["steps_done"] > 0
     assert saved["elapsed"] > 0
-    again = Trainer(options(folder, tmp_path, resume=True), TINY_CONFIG)
+    again = Trainer(
+        options(folder, tmp_path, minutes=1000, stop_after_minutes=0.01, resume=True), TINY_CONFIG
+    )
     assert again.steps_done == saved["steps_done"]
     for name, value in again.model.state_dict().items():
         assert torch.equal(value, saved["model"][name]), name
@@ -122,3 +130,51 @@ def test_linear_start_is_a_working_transform():
 
 def test_tiny_model_matches_its_config():
     assert tiny_model().config == TINY_CONFIG
+
+
+def test_the_entropy_model_alone_is_trained_and_nothing_else(folder, tmp_path):
+    whole = Trainer(options(folder, tmp_path, minutes=0.02), TINY_CONFIG).run()
+    started = options(folder, tmp_path, out=tmp_path / "entropy", minutes=1000, start_from=whole)
+    trainer = EntropyTrainer(started, TINY_CONFIG)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    rate = trainer.validate()
+    assert {"rate_default", "rate_one_step", "rate_2x2"} <= set(rate)
+    for _ in range(30):
+        trainer.train_step()
+    for name, value in trainer.model.state_dict().items():
+        if name.startswith(("g_a", "g_s", "log2_gain", "log2_inverse_gain")):
+            assert torch.equal(value, before[name]), name
+    assert not torch.equal(trainer.model.entropy.context.weight, before["entropy.context.weight"])
+    assert trainer.validate()["rate_default"] < rate["rate_default"]
+
+
+def test_the_entropy_model_alone_needs_a_checkpoint(folder, tmp_path):
+    with pytest.raises(ValueError, match="--start-from"):
+        EntropyTrainer(options(folder, tmp_path), TINY_CONFIG)
+
+
+def test_a_wider_entropy_model_computes_the_same(folder, tmp_path):
+    narrow = Trainer(options(folder, tmp_path, minutes=0.02), TINY_CONFIG).run()
+    wide = tmp_path / "wide.ckpt"
+    widen_checkpoint(narrow, wide, context_channels=24, entropy_width=20)
+    x = smooth_pictures(count=1, size=64).float()
+    steps = default_order(TINY_CONFIG).masks(4, 4, torch.device("cpu"))
+    results = [
+        model_from_checkpoint(path)(x, torch.tensor([50.0]), steps, noise=False)
+        for path in (narrow, wide)
+    ]
+    assert torch.allclose(results[0].y_bits, results[1].y_bits, rtol=1e-4)
+    with pytest.raises(ValueError, match="wider"):
+        widen_checkpoint(wide, tmp_path / "x.ckpt", context_channels=8, entropy_width=20)
+
+
+def test_orders_of_training_follow_their_shares():
+    random = np.random.default_rng(0)
+    mix = OrderMix(TINY_CONFIG)
+    steps = [len(mix.order(random).steps) for _ in range(200)]
+    assert {1, 2, 4, 3} <= set(steps)
+    views = [mix.view(random) for _ in range(200)]
+    assert all(view.target.any() for view in views)
+    assert not any((view.target & view.visible).any() for view in views)
+    only = OrderMix(TINY_CONFIG, default_only=True)
+    assert {only.order(random) for _ in range(20)} == {default_order(TINY_CONFIG)}

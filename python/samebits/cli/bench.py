@@ -3,6 +3,7 @@
   kernels  integer convolutions, beside torch (float32, bfloat16, int8) and ONNX Runtime
   coding   the range coder, beside constriction, torchac and CompressAI's rANS
   codec    encode and decode of pictures, beside CompressAI's models and the float twin in torch
+  orders   coding orders of one model: size and time against one step
 
 Contenders take turns in one run, medians and quartiles are shown. What is not installed is named
 and left out: pip install 'samebits[bench]' for most of it. --out FILE.json writes the results, and
@@ -23,10 +24,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from samebits.cli import bench_codec, bench_coding, bench_kernels
+from samebits.cli import bench_codec, bench_coding, bench_kernels, bench_orders
 from samebits.io.files import write_bytes
 
-PARTS = {"kernels": bench_kernels, "coding": bench_coding, "codec": bench_codec}
+PARTS = {
+    "kernels": bench_kernels,
+    "coding": bench_coding,
+    "codec": bench_codec,
+    "orders": bench_orders,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

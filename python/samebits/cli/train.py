@@ -9,6 +9,8 @@ examples:
   samebits train --data photos --out runs/first --minutes 60 --resume
   samebits train --data photos --out runs/tuned --minutes 10 --rounding \
       --start-from runs/first/last.ckpt
+  samebits train --data photos --out runs/orders --minutes 30 --entropy --crop 256 \
+      --start-from runs/first/last.ckpt
 """
 
 import argparse
@@ -31,6 +33,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rounding", action="store_true", help="fine-tune through the integer rounding"
+    )
+    parser.add_argument(
+        "--entropy",
+        action="store_true",
+        help="train hyper transforms and entropy model alone, for all orders (needs --start-from)",
+    )
+    parser.add_argument(
+        "--default-order", action="store_true", help="train the default coding order and no other"
+    )
+    parser.add_argument(
+        "--permuted-orders",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of orders with shuffled channels, before groups are chosen; default 0",
     )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=128, help="crop size, a multiple of 64")
@@ -64,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from samebits.learn.models import ModelConfig
+    from samebits.learn.training.entropy_training import EntropyTrainer
     from samebits.learn.training.train import Trainer, TrainOptions
 
     config = ModelConfig()
@@ -85,9 +103,12 @@ def run(arguments: argparse.Namespace) -> int:
         stop_after_minutes=arguments.stop_after,
         start_from=arguments.start_from,
         rounding=arguments.rounding,
+        default_order=arguments.default_order,
+        permuted_orders=arguments.permuted_orders,
     )
     try:
-        path = Trainer(options, config).run()
+        trainer = EntropyTrainer if arguments.entropy else Trainer
+        path = trainer(options, config).run()
     except ValueError as error:
         print(f"samebits train: {error}", file=sys.stderr)
         return 1

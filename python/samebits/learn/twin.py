@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from .models import PictureModel
 from .models.picture_model import Coded
-from .models.schedule import diagonal_steps
+from .models.schedule import default_order
 from .training.checkpoint import model_from_checkpoint
 
 
@@ -39,9 +39,7 @@ def run_float_twin(model: PictureModel, pixels: np.ndarray, *, quality: float) -
     x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")
     x = x.contiguous(memory_format=torch.channels_last)
     begin = time.perf_counter()
-    steps = diagonal_steps(
-        model.config.phase_groups, x.shape[-2] // 16, x.shape[-1] // 16, x.device
-    )
+    steps = default_order(model.config).masks(x.shape[-2] // 16, x.shape[-1] // 16, x.device)
     coded: Coded = model(x, torch.tensor([float(quality)]), steps, noise=False)
     seconds = time.perf_counter() - begin
     x_hat = (coded.x_hat[0, :, :height, :width] + 0.5).floor().clamp(0, 255).to(torch.uint8)
@@ -79,7 +77,7 @@ def _decode_once(model: PictureModel, pixels: np.ndarray, quality: float) -> flo
         model.at_quality(model.entropy.quality_bias, value),
         gain,
         torch.exp2(model.at_quality(model.log2_inverse_gain, value)),
-        diagonal_steps(config.phase_groups, h, w, y.device),
+        default_order(config).masks(h, w, y.device),
         noise=False,
     )
     model.g_s(y_hat)

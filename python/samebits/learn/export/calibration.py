@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ..models import PictureModel
 from ..models.network import Network, Op
-from ..models.schedule import diagonal_steps, group_steps
+from ..models.schedule import default_order, make_order
 
 NETWORKS = ("g_a", "g_s", "h_a", "h_s", "entropy")
 
@@ -63,13 +63,12 @@ def calibrate(
         lambda _, args: _keep_largest(ranges, args[0].abs().max().item())
     )
     height, width = crops.shape[-2] // 16, crops.shape[-1] // 16
+    orders = default_order(model.config), make_order(model.config, mode=2)
     try:
         for begin in tqdm(range(0, len(crops), batch), desc="calibrating"):
             x = crops[begin : begin + batch].float()
             for n, value in enumerate(qualities):
-                order = group_steps if n % 2 else diagonal_steps
-                groups = model.config.groups if n % 2 else model.config.phase_groups
-                steps = order(groups, height, width, x.device)
+                steps = orders[n % 2].masks(height, width, x.device)
                 model(x, torch.full((len(x),), float(value)), steps, noise=False)
     finally:
         see_z.remove()

@@ -58,6 +58,27 @@ def clamp_with_gradient(x: Tensor, low: float, high: float) -> Tensor:
     return _ClampWithGradient.apply(x, low, high)  # type: ignore[no-any-return]
 
 
+def code_values(
+    y: Tensor, mean: Tensor, log2_scale: Tensor, gain: Tensor, *, noise: bool
+) -> tuple[Tensor, Tensor]:
+    """Symbols of y around ``mean``, and bits of all elements (of noisy symbols if ``noise``)."""
+    scaled = (y - mean) * gain
+    rounded = ste_round(scaled)
+    measured = scaled + torch.rand_like(scaled) - 0.5 if noise else rounded
+    return rounded, gaussian_bits(measured, log2_scale + torch.log2(gain))
+
+
+def phase_of_step(step: Tensor) -> int | None:
+    """The phase 2 * (i mod 2) + (j mod 2) where a mask (1, M, h, w) is not 0, if it is one."""
+    found = [p for p in range(4) if step[..., p // 2 :: 2, p % 2 :: 2].any()]
+    return found[0] if len(found) == 1 else None
+
+
+def _conv_at_phase(x: Tensor, weight: Tensor, phase: int) -> Tensor:
+    """A 3 x 3 convolution (zero padding 1) at the positions of a phase only."""
+    return F.conv2d(F.pad(x, (1, 1, 1, 1))[..., phase // 2 :, phase % 2 :], weight, stride=2)
+
+
 class EntropyModel(nn.Module):
     """Context layer over (proxy, mask, hyper features), then 1x1 layers, for every step the same.
 
@@ -114,6 +135,10 @@ class EntropyModel(nn.Module):
         -------
         y_hat : (B, M, h, w), bits : (B, M, h, w), symbols : (B, M, h, w), rounded.
         """
+        phases = [phase_of_step(step) for step in steps]
+        if len(steps) > 1 and all(phase is not None for phase in phases):
+            tensors = (y, prediction, features, bias, gain, inverse_gain)
+            return self._phase_by_phase(*tensors, steps, phases, noise=noise)
         w_proxy, w_mask, w_features = self.split_context()
         accumulator = F.conv2d(features, w_features, padding=1) + bias
         accumulator = accumulator + F.conv2d(prediction, w_proxy, padding=1)
@@ -122,11 +147,8 @@ class EntropyModel(nn.Module):
         symbols = torch.zeros_like(y)
         for i, step in enumerate(steps):
             mean, log2_scale = self.parameters_of(accumulator, prediction)
-            scaled = (y - mean) * gain
-            rounded = ste_round(scaled)
-            measured = scaled + torch.rand_like(scaled) - 0.5 if noise else rounded
-            log2_symbol_scale = log2_scale + torch.log2(gain)
-            bits = bits + step * gaussian_bits(measured, log2_symbol_scale)
+            rounded, step_bits = code_values(y, mean, log2_scale, gain, noise=noise)
+            bits = bits + step * step_bits
             symbols = symbols + step * rounded
             change = step * (mean + rounded * inverse_gain - proxy)
             proxy = proxy + change
@@ -134,3 +156,68 @@ class EntropyModel(nn.Module):
                 accumulator = accumulator + F.conv2d(change, w_proxy, padding=1)
                 accumulator = accumulator + F.conv2d(step, w_mask, padding=1)
         return proxy, bits, symbols
+
+    def _phase_by_phase(
+        self,
+        y: Tensor,
+        prediction: Tensor,
+        features: Tensor,
+        bias: Tensor,
+        gain: Tensor,
+        inverse_gain: Tensor,
+        steps: list[Tensor],
+        phases: list,
+        *,
+        noise: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """:meth:`forward` for steps that code at one phase each: computed only there."""
+        w_proxy, w_mask, w_features = self.split_context()
+        base = F.conv2d(features, w_features, padding=1) + bias
+        proxy, known = prediction, torch.zeros_like(steps[0])
+        bits, symbols = torch.zeros_like(y), torch.zeros_like(y)
+        for step, phase in zip(steps, phases, strict=True):
+            here = (..., slice(phase // 2, None, 2), slice(phase % 2, None, 2))
+            accumulator = base[here] + _conv_at_phase(proxy, w_proxy, phase)
+            accumulator = accumulator + _conv_at_phase(known, w_mask, phase)
+            mean, log2_scale = self.parameters_of(accumulator, prediction[here])
+            rounded, step_bits = code_values(y[here], mean, log2_scale, gain, noise=noise)
+            coded = step[here]
+            bits, symbols, new = bits.clone(), symbols.clone(), proxy.clone()
+            bits[here] += coded * step_bits
+            symbols[here] += coded * rounded
+            new[here] += coded * (mean + rounded * inverse_gain - proxy[here])
+            proxy, known = new, known + step
+        return proxy, bits, symbols
+
+    def one_step(
+        self,
+        y: Tensor,
+        prediction: Tensor,
+        features: Tensor,
+        bias: Tensor,
+        gain: Tensor,
+        inverse_gain: Tensor,
+        *,
+        visible: Tensor,
+        target: Tensor,
+    ) -> Tensor:
+        """Bits (B, M, h, w) of one step out of an order too long to run whole (training).
+
+        Parameters
+        ----------
+        visible, target : (B, M, h, w), per picture: what the step sees, and what it codes.
+            Others as in :meth:`forward`. What is seen is quantized around the means of an empty
+            mask, in place of those of the earlier steps.
+        """
+        w_proxy, w_mask, w_features = self.split_context()
+        accumulator = F.conv2d(features, w_features, padding=1) + bias
+        accumulator = accumulator + F.conv2d(prediction, w_proxy, padding=1)
+        with torch.no_grad():
+            mean, _ = self.parameters_of(accumulator, prediction)
+            seen = mean + torch.round((y - mean) * gain) * inverse_gain
+        accumulator = accumulator + F.conv2d(visible * (seen - prediction), w_proxy, padding=1)
+        accumulator = accumulator + F.conv2d(visible, w_mask, padding=1)
+        mean, log2_scale = self.parameters_of(accumulator, prediction)
+        scaled = (y - mean) * gain
+        noisy = scaled + torch.rand_like(scaled) - 0.5
+        return target * gaussian_bits(noisy, log2_scale + torch.log2(gain))

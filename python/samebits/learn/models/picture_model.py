@@ -86,17 +86,18 @@ class PictureModel(nn.Module):
         z_hat, z_bits, z_symbols = self.hyper(y, quality, noise=noise)
         features, prediction = self.context_from(z_hat, y.shape[-2], y.shape[-1])
         y_hat, bits, symbols = self.entropy(
-            y,
-            prediction,
-            features,
-            self.at_quality(self.entropy.quality_bias, quality),
-            torch.exp2(self.at_quality(self.log2_gain, quality)),
-            torch.exp2(self.at_quality(self.log2_inverse_gain, quality)),
-            steps,
-            noise=noise,
+            y, prediction, features, *self.entropy_tables(quality), steps, noise=noise
         )
         x_hat = self.g_s(y_hat) * PIXEL_UNIT + 128
         return Coded(x_hat, bits.sum((1, 2, 3)), z_bits, y_hat, symbols, z_symbols)
+
+    def entropy_tables(self, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the entropy model takes for qualities (B,): context bias, gain, inverse gain."""
+        return (
+            self.at_quality(self.entropy.quality_bias, quality),
+            torch.exp2(self.at_quality(self.log2_gain, quality)),
+            torch.exp2(self.at_quality(self.log2_inverse_gain, quality)),
+        )
 
     def context_from(self, z_hat: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Hyper features (B, F, h, w) and predicted values (B, M, h, w)."""

@@ -43,9 +43,17 @@ def rate_distortion_loss(
 
         similarity = ms_ssim(x, coded.x_hat.clamp(0, 255), data_range=255.0, size_average=False)
         distortion = distortion + ms_ssim_weight * MS_SSIM_SCALE * (1 - similarity)
-    ratio = math.log(config.lmbda_high / config.lmbda_low)
-    lmbda = config.lmbda_low * torch.exp(ratio * quality / 100)
-    weight = (lmbda / config.lmbda(50)) ** -0.35
-    loss = (weight * (bpp + lmbda * distortion)).mean()
+    loss = (quality_weight(quality, config) * (bpp + lmbda_of(quality, config) * distortion)).mean()
     psnr = 10 * torch.log10(255.0**2 / mse.clamp_min(1e-9))
     return LossTerms(loss, bpp.mean(), (coded.z_bits / pixels).mean(), mse.mean(), psnr.mean())
+
+
+def lmbda_of(quality: Tensor, config: ModelConfig) -> Tensor:
+    """Lambda of qualities (B,), as :meth:`ModelConfig.lmbda`."""
+    ratio = math.log(config.lmbda_high / config.lmbda_low)
+    return config.lmbda_low * torch.exp(ratio * quality / 100)
+
+
+def quality_weight(quality: Tensor, config: ModelConfig) -> Tensor:
+    """What a picture of a quality counts: lambda**-0.35, 1 at quality 50."""
+    return (lmbda_of(quality, config) / config.lmbda(50)) ** -0.35

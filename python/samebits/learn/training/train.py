@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,16 @@ from tqdm import tqdm
 from ..export.calibration import calibrate
 from ..export.rounding import round_like_integers
 from ..models import ModelConfig, PictureModel
-from ..models.schedule import diagonal_steps, group_steps, random_steps
+from ..models.schedule import default_order, random_view, spread
 from .checkpoint import load_checkpoint, save_checkpoint
 from .initialization import initialize_linear
 from .loss import LossTerms, rate_distortion_loss
+from .order_mix import OrderMix
 from .pictures import PictureSet, center_crops, load_pictures, random_crops
 
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
+RANDOM_MASKS = 0.15
+"""Share of the training steps with random masks; the others run real orders."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class TrainOptions:
     ``minutes`` is the whole training time over all resumed runs; learning rate and crop size follow
     elapsed time / minutes, so a run always ends annealed. ``start_from`` takes the weights
     of another run's checkpoint; ``rounding`` trains through the rounding of the integer network
-    (the exporter's scales, straight-through gradients).
+    (the exporter's scales, straight-through gradients). ``default_order`` trains no other order;
+    ``permuted_orders`` is the share of orders whose channels are shuffled (OrderMix).
     """
 
     data: Path
@@ -54,6 +58,8 @@ class TrainOptions:
     stop_after_minutes: float | None = None
     start_from: Path | None = None
     rounding: bool = False
+    default_order: bool = False
+    permuted_orders: float = 0.0
 
 
 class Trainer:
@@ -71,7 +77,6 @@ class Trainer:
         self.path = options.out / "last.ckpt"
         torch.manual_seed(options.seed)
         self.random = np.random.default_rng(options.seed)
-        self.masks_random = torch.Generator().manual_seed(options.seed)
         state = self._saved_state()
         self.config = ModelConfig.from_dict(state["config"]) if state else config
         self.pictures = self._load_pictures()
@@ -88,7 +93,10 @@ class Trainer:
             self._round_like_integers(state)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.learning_rate)
+        self.orders = OrderMix(
+            self.config, permuted=options.permuted_orders, default_only=options.default_order
+        )
+        self.optimizer = torch.optim.Adam(self.trained_parameters(), lr=options.learning_rate)
         if state is not None:
             self.average.load_state_dict(state["ema"])
             self._restore_progress(state)
@@ -141,16 +149,17 @@ class Trainer:
         decay = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))
         return self.options.learning_rate * warm * decay
 
+    def trained_parameters(self) -> list[torch.nn.Parameter]:
+        """What the optimizer changes: everything."""
+        return list(self.model.parameters())
+
     def coding_steps(self, height: int, width: int) -> list[Tensor]:
-        """Mostly the default order, some mode 2, some random masks (E7)."""
-        kind = torch.rand((), generator=self.masks_random).item()
-        if kind < 0.75:
-            return diagonal_steps(self.config.phase_groups, height, width, self.device)
-        if kind < 0.9:
-            return group_steps(self.config.groups, height, width, self.device)
-        return random_steps(
-            self.config.latent_channels, height, width, self.device, self.masks_random
-        )
+        """Mostly orders of few steps, some random masks (E7)."""
+        if not self.options.default_order and self.random.random() < RANDOM_MASKS:
+            view = random_view(self.config.latent_channels, self.random)
+            known = spread(view.visible, height, width)[None].to(self.device)
+            return [known, 1 - known]
+        return self.orders.order(self.random).masks(height, width, self.device)
 
     def batch(self) -> Tensor:
         late = self.progress > 1 - self.options.late_share
@@ -162,20 +171,24 @@ class Trainer:
         crops = random_crops(usable, count=count, size=size, random=self.random)
         return crops.to(self.device).float().contiguous(memory_format=torch.channels_last)
 
-    def train_step(self) -> LossTerms:
+    def forward_batch(self) -> LossTerms:
+        """Losses of a new batch."""
         x = self.batch()
         quality = torch.rand(len(x), device=self.device) * 100
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
         steps = self.coding_steps(x.shape[-2] // 16, x.shape[-1] // 16)
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             coded = self.model(x, quality, steps)
-        terms = rate_distortion_loss(
+        return rate_distortion_loss(
             x, coded, quality, self.config, ms_ssim_weight=self.options.ms_ssim_weight
         )
+
+    def train_step(self) -> LossTerms:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        terms = self.forward_batch()
         self.optimizer.zero_grad(set_to_none=True)
         terms.loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.trained_parameters(), 1.0)
         self.optimizer.step()
         self.steps_done += 1
         decay = min(0.999, (1 + self.steps_done) / (10 + self.steps_done))
@@ -193,7 +206,7 @@ class Trainer:
         if not usable:
             size, usable = self.options.crop, self.pictures.validation[:16]
         x = center_crops(usable, size=size).to(self.device).float()
-        steps = diagonal_steps(self.config.phase_groups, size // 16, size // 16, self.device)
+        steps = default_order(self.config).masks(size // 16, size // 16, self.device)
         row: dict[str, float] = {}
         total = 0.0
         for value in VALIDATION_QUALITIES:
@@ -245,7 +258,7 @@ class Trainer:
         while self.progress < 1.0:
             terms = self.train_step()
             count += 1
-            for name in ("loss", "bpp", "z_bpp", "mse", "psnr_db"):
+            for name in (field.name for field in fields(terms)):
                 sums[name] = sums.get(name, 0.0) + getattr(terms, name).item()
             self.elapsed = before + time.monotonic() - begin
             bar.n = round(self.elapsed)

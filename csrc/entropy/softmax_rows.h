@@ -1,0 +1,40 @@
+// From logits to rows of the range coder, in integers (arithmetic.md 9): a softmax to the base 2.
+//
+// Header of a vector kernel as well: plain types only.
+#pragma once
+
+#include <cstdint>
+
+namespace samebits {
+
+inline constexpr int kLogitBits = 8;       // 256 units an octave
+inline constexpr int kMaxLogit = 1 << 14;  // base and correction: -kMaxLogit .. kMaxLogit - 1
+inline constexpr int kVectorEntries = 16;  // what the vector kernels can do
+
+// 2^(-f / 256) in units of 2^-16 for f = 0 .. 255, as 16 lines: kExpStart[f >> 4] - kExpSlope[f >>
+// 4] * (f & 15). Off by at most 1.6e-4 of the value, and falling all the way.
+inline constexpr uint16_t kExpStart[16] = {65531, 62749, 60089, 57546, 55102, 52767, 50530, 48386,
+                                           46337, 44375, 42493, 40689, 38962, 37312, 35732, 34218};
+inline constexpr uint8_t kExpSlope[16] = {174, 166, 159, 153, 146, 140, 134, 128,
+                                          123, 118, 113, 108, 103, 99,  95,  91};
+
+// The logits that rows of the tables stand for. Row r has base[(r - first_row) * entries], and so
+// on; the last entry is the escape.
+struct SoftmaxBase {
+  int first_row;
+  int end_row;
+  int entries;  // 2 .. 64
+  const int16_t* base;
+};
+
+// For each of `count` elements whose row is in [first_row, end_row): its logits are those of the
+// row plus its corrections ([count][entries]), and the starts of its own row go to starts ([count]
+// [entries]). Nothing is written for the others. Base and corrections are within kMaxLogit.
+void softmax_rows(const SoftmaxBase& base, const uint8_t* rows, const int16_t* corrections,
+                  int64_t count, uint16_t* starts);
+
+// The same for kVectorEntries entries.
+void softmax_rows_avx2(const SoftmaxBase& base, const uint8_t* rows, const int16_t* corrections,
+                       int64_t count, uint16_t* starts);
+
+}  // namespace samebits

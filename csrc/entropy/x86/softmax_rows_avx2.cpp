@@ -1,0 +1,106 @@
+// Rows of 16 entries, one in a register: the definition of softmax_rows.cpp, equal bit for bit.
+#include <immintrin.h>
+
+#include "entropy/softmax_rows.h"
+
+namespace samebits {
+namespace {
+
+// Tables of 16 bytes, one in each half of a register.
+struct ExpTables {
+  __m256i start_low, start_high, slope, octave_low, octave_high;
+
+  ExpTables() {
+    alignas(16) uint8_t low[16], high[16], power_low[16], power_high[16];
+    for (int i = 0; i < 16; ++i) {
+      low[i] = static_cast<uint8_t>(kExpStart[i]);
+      high[i] = static_cast<uint8_t>(kExpStart[i] >> 8);
+      const int power = 1 << (15 - i);  // shifts by i + 1 where the high half of a product is taken
+      power_low[i] = static_cast<uint8_t>(power);
+      power_high[i] = static_cast<uint8_t>(power >> 8);
+    }
+    start_low = both(low);
+    start_high = both(high);
+    slope = both(kExpSlope);
+    octave_low = both(power_low);
+    octave_high = both(power_high);
+  }
+  static __m256i both(const uint8_t* table) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  }
+};
+
+// A byte of the index with its highest bit set looks up 0: here the byte above and below the index.
+inline __m256i look_up(__m256i low_table, __m256i high_table, __m256i index) {
+  const __m256i low = _mm256_or_si256(index, _mm256_set1_epi16(static_cast<short>(0x8000)));
+  const __m256i high = _mm256_or_si256(_mm256_slli_epi16(index, 8), _mm256_set1_epi16(0x80));
+  return _mm256_or_si256(_mm256_shuffle_epi8(low_table, low),
+                         _mm256_shuffle_epi8(high_table, high));
+}
+
+// exp2_below of 16 unsigned distances.
+inline __m256i exp2_below(const ExpTables& tables, __m256i distance) {
+  distance = _mm256_min_epu16(distance, _mm256_set1_epi16(0x0FFF));
+  const __m256i line = _mm256_and_si256(_mm256_srli_epi16(distance, 4), _mm256_set1_epi16(15));
+  const __m256i along = _mm256_and_si256(distance, _mm256_set1_epi16(15));
+  const __m256i slope = _mm256_shuffle_epi8(
+      tables.slope, _mm256_or_si256(line, _mm256_set1_epi16(static_cast<short>(0x8000))));
+  const __m256i value = _mm256_sub_epi16(look_up(tables.start_low, tables.start_high, line),
+                                         _mm256_mullo_epi16(slope, along));
+  const __m256i octaves = _mm256_srli_epi16(distance, 8);
+  return _mm256_mulhi_epu16(value, look_up(tables.octave_low, tables.octave_high, octaves));
+}
+
+// Sums up to and including each of 8.
+inline __m256i running_sum(__m256i x) {
+  x = _mm256_add_epi32(x, _mm256_slli_si256(x, 4));
+  x = _mm256_add_epi32(x, _mm256_slli_si256(x, 8));
+  const __m256i first_half = _mm256_permute2x128_si256(x, x, 0x08);
+  return _mm256_add_epi32(x, _mm256_shuffle_epi32(first_half, 0xFF));
+}
+
+inline __m256i share_of(__m256i before, __m256i share, __m256i entry) {
+  return _mm256_add_epi32(_mm256_srli_epi32(_mm256_mullo_epi32(before, share), 16), entry);
+}
+
+inline void softmax_row(const ExpTables& tables, const int16_t* base, const int16_t* correction,
+                        uint16_t* starts) {
+  const __m256i logit =
+      _mm256_add_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(base)),
+                       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(correction)));
+  // 32767 - logit, unsigned: the smallest is the top's.
+  const __m256i depth = _mm256_xor_si256(logit, _mm256_set1_epi16(0x7FFF));
+  const __m128i least = _mm_minpos_epu16(
+      _mm_min_epu16(_mm256_castsi256_si128(depth), _mm256_extracti128_si256(depth, 1)));
+  const __m256i value = exp2_below(tables, _mm256_sub_epi16(depth, _mm256_broadcastw_epi16(least)));
+
+  const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(value));
+  const __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(value, 1));
+  const __m256i low_sum = running_sum(low);
+  const __m256i high_sum = running_sum(high);
+  const __m256i low_total = _mm256_permutevar8x32_epi32(low_sum, _mm256_set1_epi32(7));
+  const uint32_t total = static_cast<uint32_t>(_mm256_extract_epi32(low_sum, 7)) +
+                         static_cast<uint32_t>(_mm256_extract_epi32(high_sum, 7));
+  const uint32_t share = ((65536u - kVectorEntries) << 16) / total;
+  const __m256i shares = _mm256_set1_epi32(static_cast<int>(share));
+  const __m256i first =
+      share_of(_mm256_sub_epi32(low_sum, low), shares, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  const __m256i second = share_of(_mm256_add_epi32(_mm256_sub_epi32(high_sum, high), low_total),
+                                  shares, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15));
+  const __m256i packed = _mm256_packus_epi32(first, second);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(starts), _mm256_permute4x64_epi64(packed, 0xD8));
+}
+
+}  // namespace
+
+void softmax_rows_avx2(const SoftmaxBase& base, const uint8_t* rows, const int16_t* corrections,
+                       int64_t count, uint16_t* starts) {
+  const ExpTables tables;
+  for (int64_t i = 0; i < count; ++i) {
+    if (rows[i] < base.first_row || rows[i] >= base.end_row) continue;
+    softmax_row(tables, base.base + (rows[i] - base.first_row) * kVectorEntries,
+                corrections + i * kVectorEntries, starts + i * kVectorEntries);
+  }
+}
+
+}  // namespace samebits
