@@ -11,6 +11,8 @@ examples:
       --start-from runs/first/last.ckpt
   samebits train --data photos --out runs/orders --minutes 30 --entropy --crop 256 \
       --start-from runs/first/last.ckpt
+  samebits train --series --data clips --out runs/series --minutes 15 --crop 176 --batch 6 \
+      --start-from runs/first/last.ckpt
 """
 
 import argparse
@@ -40,6 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train hyper transforms and entropy model alone, for all orders (needs --start-from)",
     )
     parser.add_argument(
+        "--series",
+        action="store_true",
+        help="train the network for series alone, on a folder of clips (needs --start-from)",
+    )
+    parser.add_argument(
+        "--time-from",
+        type=Path,
+        metavar="CKPT",
+        help="with --series: begin with the network for series of this checkpoint",
+    )
+    parser.add_argument(
+        "--time-width", type=int, default=192, help="with --series: channels of a new network"
+    )
+    parser.add_argument(
         "--default-order", action="store_true", help="train the default coding order and no other"
     )
     parser.add_argument(
@@ -50,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of orders with shuffled channels, before groups are chosen; default 0",
     )
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--crop", type=int, default=128, help="crop size, a multiple of 64")
+    parser.add_argument(
+        "--crop", type=int, default=128, help="crop size, a multiple of 64 (16 of series)"
+    )
     parser.add_argument(
         "--late-crop", type=int, help="crop size of the last quarter of the time (twice --crop)"
     )
@@ -82,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from samebits.learn.models import ModelConfig
     from samebits.learn.training.entropy_training import EntropyTrainer
+    from samebits.learn.training.time_training import TimeTrainer
     from samebits.learn.training.train import Trainer, TrainOptions
 
     config = ModelConfig()
@@ -107,9 +126,14 @@ def run(arguments: argparse.Namespace) -> int:
         permuted_orders=arguments.permuted_orders,
     )
     try:
-        trainer = EntropyTrainer if arguments.entropy else Trainer
-        path = trainer(options, config).run()
-    except ValueError as error:
+        if arguments.series:
+            trainer = TimeTrainer(
+                options, time_width=arguments.time_width, time_from=arguments.time_from
+            )
+        else:
+            trainer = (EntropyTrainer if arguments.entropy else Trainer)(options, config)
+        path = trainer.run()
+    except (ValueError, FileNotFoundError) as error:
         print(f"samebits train: {error}", file=sys.stderr)
         return 1
     print(f"checkpoint: {path}")

@@ -27,6 +27,7 @@ class ModelConfig:
     lmbda_low, lmbda_high : weight of the mean squared error (8-bit scale) at quality 0 and 100.
     gain_knots : knots of the piecewise linear log-gain over quality.
     leaky : the activation is max(v, v * 2**-leaky).
+    time_width : channels of the network for series (E6); 0: the model has none.
     """
 
     width: int = 128
@@ -44,6 +45,7 @@ class ModelConfig:
     lmbda_high: float = 0.15
     gain_knots: int = 9
     leaky: int = 3
+    time_width: int = 0
 
     def __post_init__(self) -> None:
         if sum(self.groups) != self.latent_channels:
