@@ -9,11 +9,13 @@ cd "$(dirname "$0")/../.."
 build=build/corrupt
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 \
   -DSAMEBITS_TESTS=ON -DSAMEBITS_CUDA=OFF -DSAMEBITS_SANITIZE=address,undefined > /dev/null
-cmake --build "$build" -j "${JOBS:-2}" --target samebits_corrupt samebits_golden |
+cmake --build "$build" -j "${JOBS:-2}" --target samebits_corrupt samebits_corrupt_series samebits_golden |
   tail -n 1
 for target in $("$build/tests/golden/samebits_golden" targets); do
   echo "== target $target"
   SAMEBITS_TARGET=$target "$build/tests/golden/samebits_golden" check tests/golden/*/manifest.txt
   SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
     "$build/tests/corrupt/samebits_corrupt" tests/golden/tiny/manifest.txt "${1:-1}"
+  SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
+    "$build/tests/corrupt/samebits_corrupt_series" tests/golden/series/manifest.txt
 done
