@@ -7,6 +7,11 @@
 #include "base/error.h"
 
 namespace samebits {
+namespace {
+
+constexpr size_t kLittleHelpTenths = 9;  // of the bytes of a picture alone
+
+}  // namespace
 
 void RecentLatents::push(PictureLatents latents) {
   std::shift_right(latents_.begin(), latents_.end(), 1);
@@ -27,14 +32,35 @@ SeriesEncoder::SeriesEncoder(const Model& model, int key_every)
   }
 }
 
+// At a cut, or where everything moves, earlier pictures mislead.
+bool SeriesEncoder::helps_little(size_t bytes, int quality) const {
+  return quality != alone_quality_ || kLittleHelpTenths * alone_bytes_ < 10 * bytes;
+}
+
+void SeriesEncoder::begin_anew() {
+  recent_.clear();
+  since_key_ = 0;
+}
+
 EncodeResult SeriesEncoder::encode(const PictureView& picture, const EncodeOptions& options,
                                    const Limits& limits) {
   const bool same_size = picture.width == width_ && picture.height == height_;
-  if (!same_size || since_key_ >= key_every_) {
-    recent_.clear();
-    since_key_ = 0;
-  }
+  if (!same_size || since_key_ >= key_every_) begin_anew();
   EncodeResult result = encode_picture(picture, model_, options, limits, recent_.view());
+  const auto note_alone = [&](size_t bytes) {
+    alone_bytes_ = bytes;
+    alone_quality_ = options.quality;
+  };
+  if (since_key_ == 0) {
+    note_alone(result.stream.size());
+  } else if (helps_little(result.stream.size(), options.quality)) {
+    EncodeResult alone = encode_picture(picture, model_, options, limits);
+    note_alone(alone.stream.size());
+    if (alone.stream.size() <= result.stream.size()) {
+      begin_anew();
+      result = std::move(alone);
+    }
+  }
   recent_.push(std::exchange(result.latents, {}));
   ++since_key_;
   width_ = picture.width;

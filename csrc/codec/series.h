@@ -31,15 +31,22 @@ class SeriesEncoder {
   // of them alone; more is Error(invalid_argument) if the model has no network `time`.
   SeriesEncoder(const Model& model, int key_every);
 
-  // The next picture; one of another size begins anew. Its latents are kept here.
+  // The next picture; one of another size begins anew. Where the pictures before help little it is
+  // coded alone, too, and becomes a key picture if that is smaller. Its latents are kept here.
   EncodeResult encode(const PictureView& picture, const EncodeOptions& options,
                       const Limits& limits);
 
  private:
+  bool helps_little(size_t bytes, int quality) const;
+  void begin_anew();
+
   const Model& model_;
   int key_every_;
   int since_key_ = 0;  // pictures since and with the last key picture
   int width_ = 0, height_ = 0;
+  // Of the last picture that was coded alone: what the next ones would need, too, about.
+  size_t alone_bytes_ = 0;
+  int alone_quality_ = -1;
   RecentLatents recent_;
 };
 

@@ -90,7 +90,7 @@ def test_the_integer_network_is_near_its_float_twin(exported, core):
     expected = (corrected[1] - prediction)[0].permute(1, 2, 0).numpy() * Y_SCALE
     error = np.abs(out[..., f:] - expected)
     assert error.max() < 0.02 * np.abs(expected).max() + 2
-    assert len([proof for proof in export.proofs if proof.layer.startswith("time.")]) == 8
+    assert len([proof for proof in export.proofs if proof.layer.startswith("time.")]) == 11
 
 
 def test_a_series_of_the_exported_model(core):
@@ -164,7 +164,7 @@ def test_latents_of_clips_are_kept(clips, tmp_path):
     assert len(found[0].train) + len(found[0].validation) == 6
     assert all(np.array_equal(a, b) for a, b in zip(found[0].train, found[1].train, strict=True))
     random = np.random.default_rng(0)
-    crops = random_clip_crops(found[0].train, count=9, size=2, cuts=0.5, random=random)
+    crops = random_clip_crops(found[0].train, count=9, size=2, cuts=0.5, moves=0.5, random=random)
     assert crops.shape == (9, 3, 16, 2, 2)
     with pytest.raises(FileNotFoundError, match="0 clips of 3 frames"):
         load_clips(clips, tmp_path / "cache", model, smallest=64, device=CPU)

@@ -22,12 +22,16 @@ def time_inputs(config: ModelConfig) -> int:
 def time_network(config: ModelConfig) -> Network:
     """[features | prediction | y1 | m1 | y2 | m2 | quality] to corrections of the first two.
 
-    A linear path beside a residual block: the one copies latents as precisely as they are, the
-    other sees where something has moved. Both end in zeros: a new network corrects nothing.
+    A linear path copies latents as precisely as they are. Beside it two units for each latent
+    channel take back what it has copied where something has moved; whether that is so, a residual
+    block finds out, which sees neighbors. Both paths end in zeros: a new network corrects nothing.
     """
     net = NetworkBuilder(time_inputs(config), config.leaky)
     outputs = config.hyper_features + config.latent_channels
-    x = net.block(net.conv(0, config.time_width, leaky=True))
+    units = 2 * config.latent_channels
+    evidence = net.block(net.conv(0, config.time_width, leaky=True))
+    x = net.add(net.conv(0, units), net.conv(evidence, units))
+    x = net.conv(x, units, kernel=3, depthwise=True, leaky=True)
     x = net.conv(x, outputs, bound="latent")
     nn.init.zeros_(net.layers[-1].weight)
     linear = net.conv(0, outputs, bound="latent")

@@ -22,6 +22,7 @@ from .pictures import is_validation
 SUFFIXES = (*VIDEO_SUFFIXES, ".y4m", ".gif")
 MOST_FRAMES = 56
 VALIDATION_SHARE = 0.15
+MOST_GAP = 5
 FRAMES = 3
 """Frames of a crop: the third has two before it."""
 
@@ -103,32 +104,42 @@ def random_clip_crops(
     count: int,
     size: int,
     cuts: float,
+    moves: float,
     random: np.random.Generator,
 ) -> Tensor:
     """(count, 3, M, size, size) float32: crops of three frames, in time or against it.
 
-    Mostly of frames that follow each other, a quarter up to three frames apart or all the same;
-    a share ``cuts`` begins with a frame of another clip.
+    Mostly of frames that follow each other, some up to five frames apart, some all the same; of a
+    share ``moves`` the window moves from frame to frame, and a share ``cuts`` begins with a frame
+    of another clip.
     """
     crops = []
     for _ in range(count):
         clip = clips[random.integers(len(clips))]
-        most = min(3, (len(clip) - 1) // 2)
-        gap = min(1, most) if random.random() < 0.75 else int(random.integers(0, most + 1))
+        most = min(MOST_GAP, (len(clip) - 1) // 2)
+        gap = min(1, most) if random.random() < 0.65 else int(random.integers(0, most + 1))
         first = int(random.integers(len(clip) - 2 * gap))
         numbers = [first, first + gap, first + 2 * gap]
         if random.random() < 0.5:
             numbers.reverse()
-        crop = _crop(clip, numbers, size, random)
+        step = random.integers(-1, 2, 2) if random.random() < moves else np.zeros(2, int)
+        crop = _crop(clip, numbers, size, step, random)
         if random.random() < cuts:
-            crop[0] = _crop(clips[random.integers(len(clips))], [0], size, random)[0]
+            other = clips[random.integers(len(clips))]
+            crop[0] = _crop(other, [0], size, np.zeros(2, int), random)[0]
         crops.append(crop)
     return torch.from_numpy(np.stack(crops)).float()
 
 
 def _crop(
-    clip: np.ndarray, numbers: list[int], size: int, random: np.random.Generator
+    clip: np.ndarray, numbers: list[int], size: int, step: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    top = random.integers(clip.shape[2] - size + 1)
-    left = random.integers(clip.shape[3] - size + 1)
-    return np.stack([clip[n, :, top : top + size, left : left + size] for n in numbers])
+    """The same window of some frames, moved by ``step`` from one to the next within the clip."""
+    room = np.array(clip.shape[2:]) - size
+    corner = random.integers(room + 1)
+    crops = []
+    for n in numbers:
+        top, left = corner
+        crops.append(clip[n, :, top : top + size, left : left + size])
+        corner = np.clip(corner + step, 0, room)
+    return np.stack(crops)

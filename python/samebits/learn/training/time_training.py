@@ -29,8 +29,12 @@ VALIDATION_CROPS = 16
 START_CROPS = 48
 CUTS = 0.04
 """Share of the crops in which the second frame has nothing to do with the first."""
+MOVES = 0.1
+"""Share of the crops whose window moves by a latent position from frame to frame."""
 STICKY = 0.25
 """How the encoder rounds hyper-latents beside expected ones (csrc/codec/hyper_latents.cpp)."""
+THRESHOLD = 0.5
+"""Of a difference to the last frame, in sizes of its channel: above it may be motion."""
 NOTHING_KNOWN, DEFAULT_STEPS = 0.3, 0.55
 """Shares of the crops in which nothing of the frame is known, and in which a step of the default
 order is coded; the rest draws from all orders."""
@@ -115,7 +119,9 @@ class TimeTrainer(Trainer):
         return [p for p in self.model.parameters() if p.requires_grad]
 
     def _crops(self, clips: list[np.ndarray], count: int, random: np.random.Generator) -> Tensor:
-        crops = random_clip_crops(clips, count=count, size=self.size, cuts=CUTS, random=random)
+        crops = random_clip_crops(
+            clips, count=count, size=self.size, cuts=CUTS, moves=MOVES, random=random
+        )
         return crops.to(self.device)
 
     def forward_batch(self) -> TimeTerms:  # type: ignore[override]
@@ -246,6 +252,7 @@ def fit_time(model: PictureModel, frames: Tensor) -> None:
     time.output_scale.copy_(torch.cat([f, m])[None, :, None, None])
     _fit_linear_path(time.network.layers[-1], frames[:, 2], prediction, before, m, config)
     _see_changes(time.network.layers[0], config)
+    _see_copies(*time.network.layers[6:9], config)
     _fit_hyper_scales(model, frames)
 
 
@@ -300,6 +307,21 @@ def _see_changes(layer: torch.nn.Conv2d, config: ModelConfig) -> None:
             part = weight[begin : begin + pairs]
             part.zero_()
             part[:, first], part[:, other] = sign * rows, -sign * rows
+
+
+def _see_copies(
+    units: torch.nn.Conv2d, evidence: torch.nn.Conv2d, look: torch.nn.Conv2d, config: ModelConfig
+) -> None:
+    """Two units a channel see y1 - prediction with both signs, beyond about its own size."""
+    prediction, first, _ = _places(config)
+    same = torch.eye(config.latent_channels, device=units.weight.device)
+    units.weight.zero_()
+    for part, sign in zip(units.weight[:, :, 0, 0].chunk(2), (1, -1), strict=True):
+        part[:, first], part[:, prediction] = sign * same, -sign * same
+    units.bias.fill_(-THRESHOLD)  # type: ignore[union-attr]
+    evidence.weight.zero_()
+    look.weight.zero_()
+    look.weight[:, 0, 1, 1] = 1
 
 
 def _fit_hyper_scales(model: PictureModel, frames: Tensor) -> None:
