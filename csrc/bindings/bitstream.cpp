@@ -58,8 +58,8 @@ py::bytes py_write_stream(const Header& header, const std::vector<PyChunk>& chun
   return as_bytes(write_stream(header, native, as_span(payload)));
 }
 
-Header make_header(const py::bytes& model_id, int quality, ScheduleSpec schedule, uint32_t width,
-                   uint32_t height, bool grey, bool time, uint32_t latent_crc) {
+Header make_header(const py::bytes& model_id, int quality, ScheduleSpec schedule, bool values,
+                   uint32_t width, uint32_t height, bool grey, bool time, uint32_t latent_crc) {
   Header header;
   std::span<const uint8_t> id = as_span(model_id);
   if (id.size() != header.model_id.size()) {
@@ -69,6 +69,7 @@ Header make_header(const py::bytes& model_id, int quality, ScheduleSpec schedule
   std::copy(id.begin(), id.end(), header.model_id.begin());
   header.quality = quality;
   header.schedule = std::move(schedule);
+  header.values = values;
   header.width = width;
   header.height = height;
   header.grey = grey;
@@ -114,13 +115,14 @@ void bind_bitstream(py::module_& m) {
 
   py::class_<Header>(m, "Header", "The header of a stream, bitstream.md 1")
       .def(py::init(&make_header), py::kw_only(), py::arg("model_id"), py::arg("quality"),
-           py::arg("schedule"), py::arg("width"), py::arg("height"), py::arg("grey") = false,
-           py::arg("time") = false, py::arg("latent_crc") = 0)
+           py::arg("schedule"), py::arg("values") = false, py::arg("width"), py::arg("height"),
+           py::arg("grey") = false, py::arg("time") = false, py::arg("latent_crc") = 0)
       .def_readonly("version", &Header::version)
       .def_readonly("grey", &Header::grey)
       .def_readonly("time", &Header::time)
       .def_readonly("quality", &Header::quality)
       .def_readonly("schedule", &Header::schedule)
+      .def_readonly("values", &Header::values)
       .def_readonly("width", &Header::width)
       .def_readonly("height", &Header::height)
       .def_readonly("latent_crc", &Header::latent_crc)

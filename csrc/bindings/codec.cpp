@@ -33,10 +33,10 @@ Model load_model(const py::bytes& file) {
 }
 
 EncodeResult py_encode(const Model& model, const Array<uint8_t>& rgb, int quality,
-                       const ScheduleSpec& schedule, bool grey, const std::vector<PyChunk>& chunks,
-                       int deadzone_q8, const Limits& limits) {
+                       const ScheduleSpec& schedule, bool values, bool grey,
+                       const std::vector<PyChunk>& chunks, int deadzone_q8, const Limits& limits) {
   const PictureView picture = view_of(rgb);
-  const EncodeOptions options{quality, schedule, grey, chunks_of(chunks), deadzone_q8};
+  const EncodeOptions options{quality, schedule, values, grey, chunks_of(chunks), deadzone_q8};
   py::gil_scoped_release release;
   return encode_picture(picture, model, options, limits);
 }
@@ -116,9 +116,9 @@ LatentTrace trace_latents(const Model& model, const PictureView& picture, int qu
   trace.mean = Tensor<int16_t>(sizes.height, sizes.width, model.latent_channels);
   trace.rows = Tensor<uint8_t>(sizes.height, sizes.width, model.latent_channels);
   trace.symbols = Tensor<int32_t>(sizes.height, sizes.width, model.latent_channels);
-  StepQuantizer quantizer(model, quality, deadzone_q8, trace.y);
+  StepQuantizer quantizer(model, nullptr, quality, deadzone_q8, trace.y);
   TracingCoder coder(quantizer, trace);
-  trace.y_hat = code_latents(model, quality, schedule, std::move(hyper), coder);
+  trace.y_hat = code_latents(model, nullptr, quality, schedule, std::move(hyper), coder);
   return trace;
 }
 
@@ -128,9 +128,11 @@ const Network& network_of(const Model& model, const std::string& name) {
   if (name == "h_a") return model.hyper_analysis;
   if (name == "h_s") return model.hyper_synthesis;
   if (name == "entropy") return model.entropy;
+  if (name == "values") return value_head_for(model, true, ErrorKind::invalid_argument)->network;
   if (name == "time" && model.time) return model.time->network;
-  fail(ErrorKind::invalid_argument,
-       "there is no network " + name + "; there are g_a, g_s, h_a, h_s, entropy and perhaps time");
+  fail(ErrorKind::invalid_argument, "there is no network " + name +
+                                        "; there are g_a, g_s, h_a, h_s, entropy and perhaps "
+                                        "values and time");
 }
 
 Tensor<int16_t> tensor_of(const Array<int16_t>& x) {
@@ -209,6 +211,8 @@ void bind_model(py::module_& m) {
       .def_property_readonly("groups", [](const Model& model) { return model.groups.groups; })
       .def_property_readonly("phase_groups",
                              [](const Model& model) { return model.groups.phase_groups; })
+      .def_property_readonly("has_values",
+                             [](const Model& model) { return model.values.has_value(); })
       .def("describe", &Model::describe, "Sizes and overflow bounds as lines of text");
 }
 
@@ -239,16 +243,17 @@ void bind_results(py::module_& m) {
 void bind_functions(py::module_& m) {
   constexpr Limits kDefault;
   const auto encode = [](const Model& model, const Array<uint8_t>& rgb, int quality,
-                         const ScheduleSpec& schedule, bool grey,
+                         const ScheduleSpec& schedule, bool values, bool grey,
                          const std::vector<PyChunk>& chunks, int deadzone_q8, int64_t max_pixels,
                          int64_t max_bytes) {
-    return py_encode(model, rgb, quality, schedule, grey, chunks, deadzone_q8,
+    return py_encode(model, rgb, quality, schedule, values, grey, chunks, deadzone_q8,
                      {max_pixels, max_bytes});
   };
   m.def("encode_picture", encode, py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(),
-        py::arg("quality"), py::arg("schedule") = ScheduleSpec{}, py::arg("grey") = false,
-        py::arg("chunks") = std::vector<PyChunk>{}, py::arg("deadzone_q8") = kPlainRounding,
-        py::arg("max_pixels") = kDefault.max_pixels, py::arg("max_bytes") = kDefault.max_bytes);
+        py::arg("quality"), py::arg("schedule") = ScheduleSpec{}, py::arg("values") = false,
+        py::arg("grey") = false, py::arg("chunks") = std::vector<PyChunk>{},
+        py::arg("deadzone_q8") = kPlainRounding, py::arg("max_pixels") = kDefault.max_pixels,
+        py::arg("max_bytes") = kDefault.max_bytes);
 
   const auto decode = [](const Model& model, const py::bytes& stream, int64_t max_pixels,
                          int64_t max_bytes) {

@@ -18,12 +18,13 @@ std::optional<std::pair<py::bytes, bool>> py_next(SeriesReader& reader) {
 }
 
 EncodeResult py_encode(SeriesEncoder& encoder, const Array<uint8_t>& rgb, int quality,
-                       const ScheduleSpec& schedule, bool grey, const std::vector<PyChunk>& chunks,
-                       int64_t max_pixels, int64_t max_bytes) {
+                       const ScheduleSpec& schedule, bool values, bool grey,
+                       const std::vector<PyChunk>& chunks, int64_t max_pixels, int64_t max_bytes) {
   const PictureView picture = view_of(rgb);
   EncodeOptions options;
   options.quality = quality;
   options.schedule = schedule;
+  options.values = values;
   options.grey = grey;
   options.chunks = chunks_of(chunks);
   py::gil_scoped_release release;
@@ -70,10 +71,13 @@ void bind_series(py::module_& m) {
   m.attr("KEY_EVERY") = kKeyEvery;
   bind_file(m);
   py::class_<SeriesEncoder>(m, "SeriesEncoder", "Codes the pictures of a series one by one")
-      .def(py::init<const Model&, int>(), py::keep_alive<1, 2>(), py::arg("model"), py::kw_only(),
-           py::arg("key_every") = kKeyEvery)
+      .def(py::init([](const Model& model, int key_every, bool adaptive) {
+             return SeriesEncoder(model, key_every, adaptive ? Keys::adaptive : Keys::regular);
+           }),
+           py::keep_alive<1, 2>(), py::arg("model"), py::kw_only(),
+           py::arg("key_every") = kKeyEvery, py::arg("adaptive") = true)
       .def("encode", &py_encode, py::arg("rgb").noconvert(), py::kw_only(), py::arg("quality"),
-           py::arg("schedule") = ScheduleSpec{}, py::arg("grey") = false,
+           py::arg("schedule") = ScheduleSpec{}, py::arg("values") = false, py::arg("grey") = false,
            py::arg("chunks") = std::vector<PyChunk>{}, py::arg("max_pixels") = kDefault.max_pixels,
            py::arg("max_bytes") = kDefault.max_bytes);
   py::class_<SeriesDecoder>(m, "SeriesDecoder", "Decodes the pictures of a series one by one")

@@ -87,14 +87,11 @@ Array<int32_t> range_decode_rows(const py::buffer& stream, const Array<uint16_t>
 Array<uint16_t> py_softmax_rows(const Array<int16_t>& logits) {
   const py::ssize_t count = logits.shape(0), entries = logits.shape(1);
   Array<uint16_t> starts({count, entries});
-  const int16_t* const corrections = logits.data();
+  const int16_t* const from = logits.data();
   uint16_t* const out = starts.mutable_data();
   {
     py::gil_scoped_release release;
-    const std::vector<int16_t> base(static_cast<size_t>(entries));
-    const std::vector<uint8_t> rows(static_cast<size_t>(count));
-    softmax_rows({0, 1, static_cast<int>(entries), base.data()}, rows.data(), corrections, count,
-                 out);
+    softmax_rows(from, static_cast<int>(entries), count, out);
   }
   return starts;
 }

@@ -46,6 +46,7 @@ struct Header {
   std::array<uint8_t, 3> model_id{};
   int quality = 0;
   ScheduleSpec schedule;
+  bool values = false;  // a probability per value (arithmetic.md 9)
   uint32_t width = 0;
   uint32_t height = 0;
   uint32_t latent_crc = 0;
@@ -58,7 +59,7 @@ struct Header {
 //   u8(name, value&, max), u32(name, value&), bytes(name, array&)
 //   varint(name, value&, min, max), varint_minus_1(name, value&, max): stored as value - 1
 template <class Visitor>
-void visit_schedule(Visitor& visit, ScheduleSpec& schedule) {
+void visit_schedule(Visitor& visit, ScheduleSpec& schedule, bool& values) {
   enum : int { kModelsGroups, kExplicitGroups, kEvenGroups };
   int groups = kModelsGroups;
   if (!schedule.groups.empty()) groups = kExplicitGroups;
@@ -66,7 +67,7 @@ void visit_schedule(Visitor& visit, ScheduleSpec& schedule) {
   visit.known_bits("mode", schedule.mode, 3, kModes - 1);
   visit.bits("phases", schedule.phases, 2, kDiagonal);
   visit.known_bits("groups", groups, 2, kEvenGroups);
-  visit.reserved_bits("schedule", 1);
+  visit.bits("values", values, 1, 1);
   if (groups == kExplicitGroups) {
     uint32_t count = static_cast<uint32_t>(schedule.groups.size());
     visit.varint("group_count", count, 1, kMaxGroups);
@@ -88,7 +89,7 @@ void visit_fields(Visitor& visit, Header& header) {
   visit.bytes("model_id", header.model_id);
   visit.u8("quality", header.quality, kMaxQuality);
 
-  visit_schedule(visit, header.schedule);
+  visit_schedule(visit, header.schedule, header.values);
 
   visit.varint_minus_1("width", header.width, kMaxSide);
   visit.varint_minus_1("height", header.height, kMaxSide);

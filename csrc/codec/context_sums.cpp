@@ -42,8 +42,10 @@ ContextSums::ContextSums(const Model& model, int quality, const Tensor<int16_t>&
                          const Tensor<int16_t>& features)
     : model_(model),
       bias_(model.context.bias.row(quality)),
-      sums_(prediction.height, prediction.width, model.context_channels) {
-  const int height = prediction.height, width = prediction.width;
+      height_(prediction.height),
+      width_(prediction.width) {
+  const int height = height_, width = width_;
+  Tensor<int32_t>& sums = sums_.emplace_back(height, width, model.context_channels);
   const ConvLayer& layer = model.layers->first_pass();
   std::vector<int16_t> rows(size_t{kFirstPassRows + 2} * width * layer.in_channels);
   for (int begin = 0; begin < height; begin += kFirstPassRows) {
@@ -51,19 +53,29 @@ ContextSums::ContextSums(const Model& model, int quality, const Tensor<int16_t>&
     const int first = std::max(begin - 1, 0), last = std::min(end + 1, height);
     first_pass_rows(model, prediction, features, first, last, rows.data());
     conv2d_accumulate_rows(layer, {rows.data(), first, last - first, height, width}, begin, end,
-                           sums_.at(begin, 0));
+                           sums.at(begin, 0));
   }
 }
 
-void ContextSums::add_known(const Rect& rect, std::span<const int16_t> changes) {
+void ContextSums::copy(int from, int to) {
+  if (static_cast<int>(sums_.size()) <= to) sums_.resize(to + 1);
+  sums_[to] = sums_[from];
+}
+
+void ContextSums::drop(int buffer) {
+  sums_[buffer] = {};
+}
+
+void ContextSums::add_known(const Rect& rect, std::span<const int16_t> changes,
+                            std::span<const int> buffers) {
   const auto layers = model_.layers->range(model_, rect.channel_begin, rect.channel_end);
-  const MaskedPositions positions(sums_.height, sums_.width, rect.phase_mask);
+  const MaskedPositions positions(height_, width_, rect.phase_mask);
   // A thread owns rows of the sums and collects what the rows above, at and below add to them.
-  parallel_for(sums_.height, [&](int64_t begin, int64_t end) {
-    std::vector<int32_t> buffer(size_t{kBlock} * kKernel * model_.context_channels);
+  parallel_for(height_, [&](int64_t begin, int64_t end) {
+    std::vector<int32_t> contributions(size_t{kBlock} * kKernel * model_.context_channels);
     for (int row = static_cast<int>(begin); row < end; ++row) {
       for (int ky = 0; ky < kKernel; ++ky)
-        add_row(layers->context[ky], positions, changes, row, ky, buffer);
+        add_row(layers->context[ky], positions, changes, row, ky, buffers, contributions);
     }
   });
 }
@@ -72,34 +84,36 @@ void ContextSums::add_known(const Rect& rect, std::span<const int16_t> changes) 
 // row ky: sums[row][j] reads known[row + ky - 1][j + kx - 1].
 void ContextSums::add_row(const ConvLayer& layer, const MaskedPositions& positions,
                           std::span<const int16_t> changes, int row, int ky,
-                          std::vector<int32_t>& buffer) {
+                          std::span<const int> buffers, std::vector<int32_t>& contributions) {
   const int from = row + ky - 1;
-  if (from < 0 || from >= sums_.height) return;
+  if (from < 0 || from >= height_) return;
   const int c1 = model_.context_channels, channels = layer.in_channels;
   const int16_t* known = changes.data() + positions.before(from) * channels;
   for (int n = 0; n < positions.in_row(from); n += kBlock) {
     const int count = std::min(kBlock, positions.in_row(from) - n);
-    conv2d_accumulate(layer, known + int64_t{n} * channels, 1, count, buffer.data());
-    for (int i = 0; i < count; ++i) {
-      const int column = positions.column(from, n + i);
-      for (int kx = 0; kx < kKernel; ++kx) {
-        const int to = column + 1 - kx;
-        if (to < 0 || to >= sums_.width) continue;
-        add_wrapping(sums_.at(row, to), &buffer[(size_t{3} * i + kx) * c1], c1);
+    conv2d_accumulate(layer, known + int64_t{n} * channels, 1, count, contributions.data());
+    for (const int buffer : buffers) {
+      for (int i = 0; i < count; ++i) {
+        const int column = positions.column(from, n + i);
+        for (int kx = 0; kx < kKernel; ++kx) {
+          const int to = column + 1 - kx;
+          if (to < 0 || to >= width_) continue;
+          add_wrapping(sums_[buffer].at(row, to), &contributions[(size_t{3} * i + kx) * c1], c1);
+        }
       }
     }
   }
 }
 
-void ContextSums::activations(const MaskedPositions& positions, int64_t begin, int64_t end,
-                              int16_t* out) const {
+void ContextSums::activations(int buffer, const MaskedPositions& positions, int64_t begin,
+                              int64_t end, int16_t* out) const {
   const ContextLayer& layer = model_.context;
   const int c1 = model_.context_channels;
   std::vector<int32_t> accumulators((end - begin) * c1);
   int32_t* acc = accumulators.data();
   for (int64_t n = begin; n < end; ++n, acc += c1) {
     const Position at = positions.at(n);
-    std::copy_n(sums_.at(at.row, at.column), c1, acc);
+    std::copy_n(sums_[buffer].at(at.row, at.column), c1, acc);
     add_wrapping(acc, bias_, c1);
   }
   requantize(accumulators.data(), end - begin, c1, layer.multiplier.data(), layer.shift.data(),

@@ -31,29 +31,37 @@ int64_t context_bound(const Model& model);
 
 class ContextSums {
  public:
-  // The full pass: `prediction` is the proxy before the first step, [h][w][M]; `features`
-  // [h][w][F]. Keeps a reference to `model`.
+  // The full pass, into buffer 0: `prediction` is the proxy before the first step, [h][w][M];
+  // `features` [h][w][F]. Keeps a reference to `model`.
   ContextSums(const Model& model, int quality, const Tensor<int16_t>& prediction,
               const Tensor<int16_t>& features);
 
-  // The elements of `rect` have become known: proxy_q has changed by `changes` ([position][channel]
-  // in coding order), the mask from 0 to 1. |change| <= 2 * kMaxProxy fits int16.
-  void add_known(const Rect& rect, std::span<const int16_t> changes);
+  // Elements of different views see different sums: a buffer for each, as sums_plan.h says. A
+  // dropped buffer gives its memory back.
+  void copy(int from, int to);
+  void drop(int buffer);
+
+  // The elements of `rect` have become known to whoever reads `buffers`: proxy_q has changed by
+  // `changes` ([position][channel] in coding order), the mask from 0 to 1. |change| <= 2 *
+  // kMaxProxy fits int16.
+  void add_known(const Rect& rect, std::span<const int16_t> changes, std::span<const int> buffers);
 
   // Activations of the layer at positions [begin, end) of `positions`, into out [..][C1].
-  void activations(const MaskedPositions& positions, int64_t begin, int64_t end,
+  void activations(int buffer, const MaskedPositions& positions, int64_t begin, int64_t end,
                    int16_t* out) const;
 
-  // Accumulators [h][w][C1], without the bias of the quality.
-  const Tensor<int32_t>& sums() const { return sums_; }
+  // Accumulators [h][w][C1], without the bias of the quality. Empty if dropped.
+  const Tensor<int32_t>& sums(int buffer) const { return sums_[buffer]; }
 
  private:
   void add_row(const ConvLayer& layer, const MaskedPositions& positions,
-               std::span<const int16_t> changes, int row, int ky, std::vector<int32_t>& buffer);
+               std::span<const int16_t> changes, int row, int ky, std::span<const int> buffers,
+               std::vector<int32_t>& contributions);
 
   const Model& model_;
   const int32_t* bias_;
-  Tensor<int32_t> sums_;
+  int height_, width_;
+  std::vector<Tensor<int32_t>> sums_;
 };
 
 }  // namespace samebits

@@ -158,6 +158,10 @@ GpuDecoder::Job GpuDecoder::prepare(std::span<const uint8_t> stream, const Optio
          "this stream is one picture of a series; a series is decoded as a whole, and with "
          "device=\"cpu\" only");
   }
+  if (header.values) {
+    fail(ErrorKind::device_error,
+         "streams with a probability per value are decoded on the CPU only; use device=\"cpu\"");
+  }
   job.rects = rects_of(make_schedule(header.schedule, model_.groups, ErrorKind::corrupt_stream));
   const LatentSizes sizes = latent_sizes(header.height, header.width);
   expect_output_size(model_.hyper_synthesis, {sizes.hyper_height, sizes.hyper_width},

@@ -1,14 +1,15 @@
 #include "codec/decode_picture.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/crc32.h"
 #include "base/error.h"
-#include "codec/entropy_model.h"
 #include "codec/hyper_latents.h"
 #include "codec/latent_values.h"
+#include "codec/step_loop.h"
 #include "codec/working_set.h"
 #include "entropy/range_coder.h"
 
@@ -17,13 +18,24 @@ namespace {
 
 class StepDecoder : public StepCoder {
  public:
-  explicit StepDecoder(RangeDecoder& decoder) : decoder_(decoder) {}
+  StepDecoder(RangeDecoder& decoder, const ValueHead* values) : decoder_(decoder) {
+    if (values != nullptr) value_rows_.emplace(*values);
+  }
 
   void code(const Step&, const StepParameters& parameters, int64_t begin, int64_t end,
             std::span<int32_t> symbols) override {
-    const std::span<const uint8_t> rows = parameters.row;
     const std::span<int32_t> stretch = symbols.subspan(begin, end - begin);
-    decoder_.decode(rows.subspan(begin, end - begin), stretch);
+    const std::span<const uint8_t> rows = std::span(parameters.row).subspan(begin, end - begin);
+    if (value_rows_) {
+      const int16_t* coefficients =
+          parameters.coefficients.data() + begin * value_rows_->coefficients();
+      value_rows_->for_stretches(
+          rows, coefficients, [&](size_t first, size_t count, const ValueRows& values) {
+            decoder_.decode(rows.subspan(first, count), values, stretch.subspan(first, count));
+          });
+    } else {
+      decoder_.decode(rows, stretch);
+    }
     for (int32_t symbol : stretch) {
       if (symbol >= -kMaxSymbol && symbol <= kMaxSymbol) continue;
       fail(ErrorKind::corrupt_stream, "a latent symbol is " + std::to_string(symbol) +
@@ -33,6 +45,7 @@ class StepDecoder : public StepCoder {
 
  private:
   RangeDecoder& decoder_;
+  std::optional<ValueRowMaker> value_rows_;
 };
 
 std::string hex(const std::array<uint8_t, 3>& id) {
@@ -60,7 +73,7 @@ void check_memory(const Model& model, const Header& header, const LatentSizes& s
   const int64_t pixels = int64_t{header.width} * header.height * (header.grey ? 1 : 3);
   const int64_t needed =
       std::max({hyper_bytes(model, sizes), time_bytes(model, sizes, earlier),
-                step_loop_bytes(model, sizes, schedule),
+                step_loop_bytes(model, sizes, schedule, header.values),
                 latent_bytes(model, sizes) + pixels +
                     model.synthesis.smallest_strip_bytes(sizes.height, sizes.width)});
   check_bytes(needed + earlier_bytes(model, sizes, earlier), limits, "decoding this picture");
@@ -115,6 +128,7 @@ DecodedLatents decode_latents(std::span<const uint8_t> stream, const Model& mode
   check_pixels(header.width, header.height, limits);
   check_model(header, model);
   const Schedule schedule = make_schedule(header.schedule, model.groups, ErrorKind::corrupt_stream);
+  const ValueHead* const values = value_head_for(model, header.values, ErrorKind::corrupt_stream);
   const LatentSizes sizes = latent_sizes(header.height, header.width);
   earlier = earlier_for(header, model, sizes, earlier);
   check_memory(model, header, sizes, schedule, earlier.size(), limits);
@@ -123,8 +137,9 @@ DecodedLatents decode_latents(std::span<const uint8_t> stream, const Model& mode
   Tensor<int16_t> z_hat = decode_hyper(model, header.quality, sizes, earlier, decoder);
   HyperInformation hyper = synthesize_hyper(model, z_hat, sizes);
   if (!earlier.empty()) add_time_context(model, header.quality, earlier, hyper);
-  StepDecoder steps(decoder);
-  Tensor<int16_t> y_hat = code_latents(model, header.quality, schedule, std::move(hyper), steps);
+  StepDecoder steps(decoder, values);
+  Tensor<int16_t> y_hat =
+      code_latents(model, values, header.quality, schedule, std::move(hyper), steps);
   decoder.finish();
   check_crc(y_hat, header);
   return {std::move(y_hat),

@@ -21,6 +21,14 @@ std::string network_line(const std::string& name, const Network& network) {
          std::to_string(weights_of(network)) + " weights\n";
 }
 
+std::string value_line(const std::optional<ValueHead>& values) {
+  if (!values) return "";
+  return network_line("values", values->network) +
+         "a probability per value: " + std::to_string(values->entries - 1) +
+         " values and the escape, CDF rows " + std::to_string(values->first_row) + " to " +
+         std::to_string(values->end_row - 1) + "\n";
+}
+
 std::string joined(const std::vector<uint32_t>& sizes) {
   std::string text;
   for (uint32_t size : sizes) text.append(" ").append(std::to_string(size));
@@ -39,7 +47,8 @@ std::string Model::describe() const {
          "CDF rows: " + std::to_string(cdf.rows()) + ", " + std::to_string(scale_rows) +
          " of them for latents\n" + network_line("g_a", analysis) + network_line("g_s", synthesis) +
          network_line("h_a", hyper_analysis) + network_line("h_s", hyper_synthesis) +
-         network_line("entropy", entropy) + (time ? network_line("time", time->network) : "") +
+         network_line("entropy", entropy) + value_line(values) +
+         (time ? network_line("time", time->network) : "") +
          "context: " + std::to_string(context.weight.size()) +
          " weights, largest possible accumulator " + std::to_string(context_bound(*this)) + "\n";
 }

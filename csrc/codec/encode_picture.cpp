@@ -31,7 +31,7 @@ void check_arguments(const PictureView& picture, const EncodeOptions& options) {
 }
 
 void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
-                  size_t earlier, const Limits& limits) {
+                  bool values, size_t earlier, const Limits& limits) {
   const int64_t y = latent_bytes(model, sizes);
   const int64_t elements = y / int64_t{sizeof(int16_t)};
   const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
@@ -42,10 +42,10 @@ void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& 
   const int64_t coder = elements * 3;
   const int64_t analysis = model.analysis.smallest_strip_bytes(sizes.height * kLatentStride,
                                                                sizes.width * kLatentStride);
-  const int64_t needed =
-      std::max({y + analysis, y + hyper_analysis, y + hyper_bytes(model, sizes),
-                y + time_bytes(model, sizes, earlier),
-                y + step_loop_bytes(model, sizes, schedule) + batches, 2 * y + batches + coder});
+  const int64_t needed = std::max({y + analysis, y + hyper_analysis, y + hyper_bytes(model, sizes),
+                                   y + time_bytes(model, sizes, earlier),
+                                   y + step_loop_bytes(model, sizes, schedule, values) + batches,
+                                   2 * y + batches + coder});
   check_bytes(needed + earlier_bytes(model, sizes, earlier), limits, "encoding this picture");
 }
 
@@ -63,6 +63,7 @@ Header make_header(const PictureView& picture, const Model& model, const EncodeO
   header.model_id = model.id();
   header.quality = options.quality;
   header.schedule = options.schedule;
+  header.values = options.values;
   header.width = static_cast<uint32_t>(picture.width);
   header.height = static_cast<uint32_t>(picture.height);
   header.latent_crc = crc;
@@ -90,7 +91,23 @@ void StepQuantizer::code(const Step& step, const StepParameters& parameters, int
     }
     first = last;
   }
-  if (end == first) batches_.push_back({{symbols.begin(), symbols.end()}, parameters.row});
+  if (value_rows_) {
+    keep_intervals(parameters, begin, end, symbols);
+  } else if (end == first) {
+    batches_.push_back({{symbols.begin(), symbols.end()}, parameters.row});
+  }
+}
+
+void StepQuantizer::keep_intervals(const StepParameters& parameters, int64_t begin, int64_t end,
+                                   std::span<const int32_t> symbols) {
+  if (begin == 0) intervals_.emplace_back(model_.cdf);
+  const std::span<const uint8_t> rows = std::span(parameters.row).subspan(begin, end - begin);
+  const std::span<const int32_t> stretch = symbols.subspan(begin, end - begin);
+  value_rows_->for_stretches(
+      rows, parameters.coefficients.data() + begin * value_rows_->coefficients(),
+      [&](size_t first, size_t count, const ValueRows& values) {
+        intervals_.back().add(stretch.subspan(first, count), rows.subspan(first, count), values);
+      });
 }
 
 EncodeResult encode_picture(const PictureView& picture, const Model& model,
@@ -101,11 +118,13 @@ EncodeResult encode_picture(const PictureView& picture, const Model& model,
   const int quality = options.quality;
   const Schedule schedule =
       make_schedule(options.schedule, model.groups, ErrorKind::invalid_argument);
+  const ValueHead* const values =
+      value_head_for(model, options.values, ErrorKind::invalid_argument);
   const LatentSizes sizes = latent_sizes(picture.height, picture.width);
   if (!earlier.empty()) {
     check_earlier(model, earlier, sizes.height, sizes.width, ErrorKind::invalid_argument);
   }
-  check_memory(model, sizes, schedule, earlier.size(), limits);
+  check_memory(model, sizes, schedule, options.values, earlier.size(), limits);
 
   const Tensor<int16_t> y =
       analyze(model, picture, sizes, limits.max_bytes - latent_bytes(model, sizes));
@@ -116,18 +135,22 @@ EncodeResult encode_picture(const PictureView& picture, const Model& model,
   result.latents.z_hat = dequantize_hyper(model, quality, z.symbols, sizes, expected);
   HyperInformation hyper = synthesize_hyper(model, result.latents.z_hat, sizes);
   if (!earlier.empty()) add_time_context(model, quality, earlier, hyper);
-  StepQuantizer quantizer(model, quality, options.deadzone_q8, y);
-  result.latents.y_hat = code_latents(model, quality, schedule, std::move(hyper), quantizer);
+  StepQuantizer quantizer(model, values, quality, options.deadzone_q8, y);
+  result.latents.y_hat =
+      code_latents(model, values, quality, schedule, std::move(hyper), quantizer);
   const std::vector<Batch> steps = quantizer.take_batches();
+  const std::vector<CodedIntervals> value_steps = quantizer.take_intervals();
 
   const CostTable costs(model.cdf);
   result.z_bits_q16 = costs.sum_q16(z.symbols, z.rows);
   result.y_bits_q16 = bits_q16(costs, steps);
+  for (const CodedIntervals& step : value_steps) result.y_bits_q16 += step.bits_q16();
   result.steps = static_cast<int>(schedule.size());
   result.lanes = lanes_for_bytes((result.z_bits_q16 + result.y_bits_q16) >> (16 + 3));
   RangeEncoder encoder(model.cdf, result.lanes);
   encoder.encode(z.symbols, z.rows);
   for (const Batch& step : steps) encoder.encode(step.symbols, step.rows);
+  for (const CodedIntervals& step : value_steps) encoder.encode(step);
   const std::vector<uint8_t> payload = encoder.finish();
   result.payload_bytes = payload.size();
   const Header header =

@@ -1,16 +1,19 @@
-// The mask-and-proxy entropy model and its one step loop (requirements E1, E2; arithmetic.md 4).
-// Encoder and decoder run the same loop; they differ only in the StepCoder they pass.
+// The mask-and-proxy entropy model (requirements E1, E2; arithmetic.md 4): its state, and the
+// network that gives the distribution parameters of a step. step_loop.h drives it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "codec/context_sums.h"
+#include "codec/mask.h"
 #include "codec/model.h"
+#include "codec/proxy.h"
 #include "codec/schedule.h"
-#include "nn/conv.h"
+#include "codec/sums_plan.h"
 #include "nn/tensor.h"
 
 namespace samebits {
@@ -18,72 +21,59 @@ namespace samebits {
 // What the hyper-latents say about the latents, cropped to their size.
 struct HyperInformation {
   Tensor<int16_t> features;    // [h][w][F]
-  Tensor<int16_t> prediction;  // [h][w][M]
+  Tensor<int16_t> prediction;  // [h][w][M]: the predicted values that fill the proxy at first
 };
 
 // Distribution parameters of the elements of a step, in coding order.
 struct StepParameters {
   std::vector<int16_t> mean;
-  std::vector<uint8_t> row;  // of the CDF tables
-};
-
-// The part of the loop in which encoder and decoder differ.
-class StepCoder {
- public:
-  // Stretches of a step begin at multiples of this, so that each begins with lane 0.
-  static constexpr int64_t kStretch = 32;
-
-  virtual ~StepCoder() = default;
-  // Finds (encoder) or decodes (decoder) the symbols of a step's elements [begin, end), in coding
-  // order. Stretches come in order, while parameters of later ones are still being computed.
-  virtual void code(const Step& step, const StepParameters& parameters, int64_t begin, int64_t end,
-                    std::span<int32_t> symbols) = 0;
+  std::vector<uint8_t> row;           // of the CDF tables
+  std::vector<int16_t> coefficients;  // of a probability per value, or empty
 };
 
 class EntropyModel {
  public:
-  // Keeps a reference to `model`.
-  EntropyModel(const Model& model, int quality, HyperInformation hyper);
+  // Keeps references to `model` and `schedule`. With `values`, the model's head, parameters have
+  // coefficients too.
+  EntropyModel(const Model& model, const ValueHead* values, int quality, const Schedule& schedule,
+               HyperInformation hyper);
 
-  // The network at the elements of a step, from the state before the step. `ready(end)` hears that
-  // the first `end` elements of the parameters are there: in order, on one thread at a time, while
-  // others go on.
+  // The network at the elements of step number `step`, from the state before the step. `ready(end)`
+  // hears that the first `end` elements of the parameters are there: in order, on one thread at a
+  // time, while others go on.
   using Ready = std::function<void(const StepParameters& parameters, int64_t end)>;
-  StepParameters parameters(const Step& step, const Ready& ready);
+  StepParameters parameters(size_t step, const Ready& ready) const;
 
-  // The true values of a step are known: new proxy, new mask, and new sums unless this was the last
-  // step and nobody will read them.
-  enum class StepIs { followed, last };
-  void update(const Step& step, const StepParameters& parameters, std::span<const int32_t> symbols,
-              StepIs step_is);
+  // The true values of a step are known: new proxy, new mask, and new sums for whoever reads them.
+  void update(size_t step, const StepParameters& parameters, std::span<const int32_t> symbols);
 
-  int64_t elements(const Step& step) const;
+  int64_t elements(size_t step) const;
 
-  const Tensor<int16_t>& proxy() const { return proxy_; }
-  // 1 where the true value is known. Steps are periodic in space, so one value for each phase and
-  // channel is the whole mask.
-  bool known(int phase, int channel) const { return mask_[phase][channel] != 0; }
-  const ContextSums& context() const { return context_; }
-  Tensor<int16_t> take_proxy() { return std::move(proxy_); }
+  const Tensor<int16_t>& proxy() const { return proxy_.values(); }
+  const Mask& mask() const { return mask_; }
+  // What rectangle number `rect` of a step reads, before the step.
+  const Tensor<int32_t>& sums(size_t step, size_t rect) const {
+    return context_.sums(plan_.steps[step].read[rect]);
+  }
+  Tensor<int16_t> take_proxy() { return proxy_.take(); }
 
  private:
+  struct Block;
+
   MaskedPositions positions(const Rect& rect) const {
-    return MaskedPositions(proxy_.height, proxy_.width, rect.phase_mask);
+    return MaskedPositions(proxy().height, proxy().width, rect.phase_mask);
   }
-  void block_parameters(const Rect& rect, const RangeLayers& layers, int64_t begin, int64_t end,
-                        int16_t* mean, uint8_t* row) const;
-  std::vector<int16_t> update_proxy(const Rect& rect, const int16_t* mean, const int32_t* symbols);
-  void update_mask(const Rect& rect);
+  void block_parameters(const Block& block, int16_t* mean, uint8_t* row,
+                        int16_t* coefficients) const;
 
   const Model& model_;
+  const ValueHead* values_;
   int quality_;
-  Tensor<int16_t> proxy_;
-  std::vector<uint8_t> mask_[kPhases];
+  const Schedule& schedule_;
+  SumsPlan plan_;
+  Mask mask_;
+  Proxy proxy_;
   ContextSums context_;
 };
-
-// The step loop. Returns y_hat.
-Tensor<int16_t> code_latents(const Model& model, int quality, const Schedule& schedule,
-                             HyperInformation hyper, StepCoder& coder);
 
 }  // namespace samebits

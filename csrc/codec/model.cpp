@@ -190,6 +190,7 @@ Model Model::load(std::vector<uint8_t> weights_file) {
   read_networks(file, model);
   read_time(file, model);
   check_context_bound(model);
+  model.values = ValueHead::load(file, model);
   model.layers = std::make_shared<StepLayers>(model);
   return model;
 }

@@ -11,6 +11,7 @@
 
 #include "codec/schedule.h"
 #include "codec/step_layers.h"
+#include "codec/value_head.h"
 #include "entropy/cdf_tables.h"
 #include "nn/conv.h"
 #include "nn/network.h"
@@ -63,6 +64,7 @@ struct Model {
   Network analysis, synthesis, hyper_analysis, hyper_synthesis;
   ContextLayer context;
   Network entropy;
+  std::optional<ValueHead> values;  // if the file has it
   std::optional<TimeNetwork> time;  // models need not have it
 
   QualityTable gain, inverse_gain, log2_gain;  // [quality][M]

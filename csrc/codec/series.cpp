@@ -19,8 +19,8 @@ void RecentLatents::push(PictureLatents latents) {
   count_ = std::min(count_ + 1, kEarlierPictures);
 }
 
-SeriesEncoder::SeriesEncoder(const Model& model, int key_every)
-    : model_(model), key_every_(key_every) {
+SeriesEncoder::SeriesEncoder(const Model& model, int key_every, Keys keys)
+    : model_(model), key_every_(key_every), keys_(keys) {
   if (key_every < 1) {
     fail(ErrorKind::invalid_argument,
          "key_every is " + std::to_string(key_every) + ", must be at least 1");
@@ -34,6 +34,7 @@ SeriesEncoder::SeriesEncoder(const Model& model, int key_every)
 
 // At a cut, or where everything moves, earlier pictures mislead.
 bool SeriesEncoder::helps_little(size_t bytes, int quality) const {
+  if (keys_ == Keys::regular) return false;
   return quality != alone_quality_ || kLittleHelpTenths * alone_bytes_ < 10 * bytes;
 }
 

@@ -13,6 +13,9 @@ namespace samebits {
 
 inline constexpr int kKeyEvery = 32;  // pictures from one key picture to the next, at most
 
+// Which pictures become key pictures: as often as asked for, or also where that is smaller.
+enum class Keys { regular, adaptive };
+
 // The last latents of a series, no older than its last key picture.
 class RecentLatents {
  public:
@@ -29,10 +32,11 @@ class SeriesEncoder {
  public:
   // Keeps a reference to `model`. A key picture at least every `key_every` pictures: 1 codes all
   // of them alone; more is Error(invalid_argument) if the model has no network `time`.
-  SeriesEncoder(const Model& model, int key_every);
+  SeriesEncoder(const Model& model, int key_every, Keys keys = Keys::adaptive);
 
-  // The next picture; one of another size begins anew. Where the pictures before help little it is
-  // coded alone, too, and becomes a key picture if that is smaller. Its latents are kept here.
+  // The next picture; one of another size begins anew. With adaptive keys, where the pictures
+  // before help little it is coded alone, too, and becomes a key picture if that is smaller. Its
+  // latents are kept here.
   EncodeResult encode(const PictureView& picture, const EncodeOptions& options,
                       const Limits& limits);
 
@@ -42,6 +46,7 @@ class SeriesEncoder {
 
   const Model& model_;
   int key_every_;
+  Keys keys_;
   int since_key_ = 0;  // pictures since and with the last key picture
   int width_ = 0, height_ = 0;
   // Of the last picture that was coded alone: what the next ones would need, too, about.

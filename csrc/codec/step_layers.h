@@ -21,6 +21,8 @@ struct RangeLayers {
   ConvLayer context[3];
   // The last layer of the entropy network.
   ConvLayer delta, log_scale;
+  // The last layer of the network `values`, if the model has it.
+  ConvLayer coefficients;
 };
 
 class StepLayers {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "codec/context_sums.h"
+#include "codec/sums_plan.h"
 
 namespace samebits {
 namespace {
@@ -68,14 +69,17 @@ int64_t time_bytes(const Model& model, const LatentSizes& sizes, size_t earlier)
   return hyper + model.time->network.strip_bytes(sizes.height, sizes.width);
 }
 
-int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule) {
+int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
+                        bool values) {
   const int64_t hyper = int64_t{sizeof(int16_t)} * (model.latent_channels + model.feature_channels);
   const int64_t first_pass = int64_t{kFirstPassRows + 2} * sizes.width * hyper;
   const int64_t sums = int64_t{sizeof(int32_t)} * model.context_channels;
   // Mean, row, symbol and proxy change.
   const int64_t element = sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t) + sizeof(int16_t);
-  return first_pass + positions_of(sizes) * (hyper + sums) +
-         largest_step(sizes, schedule) * element;
+  const int64_t coefficients =
+      values ? int64_t{sizeof(int16_t)} * model.values->coefficients : int64_t{0};
+  return first_pass + positions_of(sizes) * (hyper + sums * plan_sums(schedule).buffers) +
+         largest_step(sizes, schedule) * (element + coefficients);
 }
 
 void check_bytes(int64_t needed, const Limits& limits, const char* what) {

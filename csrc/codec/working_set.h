@@ -12,8 +12,10 @@ namespace samebits {
 // Error(limit_exceeded), with both numbers, if the picture has too many pixels.
 void check_pixels(uint32_t width, uint32_t height, const Limits& limits);
 
-// Bytes the entropy model holds at most: state, sums, and the arrays of the largest step.
-int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule);
+// Bytes the entropy model holds at most: state, sums, and the arrays of the largest step, with the
+// coefficients of a probability per value if `values`.
+int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
+                        bool values);
 
 // Bytes of y_hat.
 int64_t latent_bytes(const Model& model, const LatentSizes& sizes);

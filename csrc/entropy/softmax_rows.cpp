@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "base/fixed_point.h"
 
 namespace samebits {
 namespace {
@@ -18,9 +19,7 @@ uint32_t exp2_below(int32_t distance) {
 }
 
 // The definition.
-void softmax_row(const int16_t* base, const int16_t* correction, int entries, uint16_t* starts) {
-  int32_t logit[kMostEntries];
-  for (int v = 0; v < entries; ++v) logit[v] = base[v] + correction[v];
+void softmax_row(const int16_t* logit, int entries, uint16_t* starts) {
   const int32_t top = *std::max_element(logit, logit + entries);
   uint32_t before[kMostEntries + 1];
   before[0] = 0;
@@ -32,19 +31,43 @@ void softmax_row(const int16_t* base, const int16_t* correction, int entries, ui
   }
 }
 
+// base + the shapes' sum.
+void shaped_logits(const ValueShapes& shapes, const int16_t* base, const int16_t* coefficient,
+                   int16_t* logit) {
+  const int n = shapes.entries;
+  for (int v = 0; v < n; ++v) {
+    int32_t sum = 0;
+    for (int j = 0; j < shapes.coefficients; ++j)
+      sum += shapes.shapes[((j >> 1) * n + v) * 2 + (j & 1)] * coefficient[j];
+    const int64_t correction =
+        clamp<int64_t>(round_shift(sum, shapes.shift), -kMaxLogit, kMaxLogit - 1);
+    logit[v] = static_cast<int16_t>(base[v] + correction);
+  }
+}
+
 }  // namespace
 
-void softmax_rows(const SoftmaxBase& base, const uint8_t* rows, const int16_t* corrections,
-                  int64_t count, uint16_t* starts) {
+void softmax_rows(const int16_t* logits, int entries, int64_t count, uint16_t* starts) {
 #ifdef SAMEBITS_HAVE_AVX2
-  if (base.entries == kVectorEntries && vector_set() != VectorSet::none) {
-    return softmax_rows_avx2(base, rows, corrections, count, starts);
-  }
+  if (entries == kVectorEntries && vector_set() != VectorSet::none)
+    return softmax_rows_avx2(logits, count, starts);
 #endif
+  for (int64_t i = 0; i < count * entries; i += entries)
+    softmax_row(logits + i, entries, starts + i);
+}
+
+void shaped_rows(const ValueShapes& shapes, const uint8_t* rows, const int16_t* coefficients,
+                 int64_t count, uint16_t* starts) {
+#ifdef SAMEBITS_HAVE_AVX2
+  if (shapes.entries == kVectorEntries && vector_set() != VectorSet::none)
+    return shaped_rows_avx2(shapes, rows, coefficients, count, starts);
+#endif
+  int16_t logits[kMostEntries];
   for (int64_t i = 0; i < count; ++i) {
-    if (rows[i] < base.first_row || rows[i] >= base.end_row) continue;
-    softmax_row(base.base + (rows[i] - base.first_row) * base.entries,
-                corrections + i * base.entries, base.entries, starts + i * base.entries);
+    if (rows[i] < shapes.first_row || rows[i] >= shapes.end_row) continue;
+    shaped_logits(shapes, shapes.base + (rows[i] - shapes.first_row) * shapes.entries,
+                  coefficients + i * shapes.coefficients, logits);
+    softmax_row(logits, shapes.entries, starts + i * shapes.entries);
   }
 }
 

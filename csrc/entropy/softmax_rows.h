@@ -18,23 +18,29 @@ inline constexpr uint16_t kExpStart[16] = {65531, 62749, 60089, 57546, 55102, 52
 inline constexpr uint8_t kExpSlope[16] = {174, 166, 159, 153, 146, 140, 134, 128,
                                           123, 118, 113, 108, 103, 99,  95,  91};
 
-// The logits that rows of the tables stand for. Row r has base[(r - first_row) * entries], and so
-// on; the last entry is the escape.
-struct SoftmaxBase {
+// Rows ([count][entries]) from logits ([count][entries]), which are within two times kMaxLogit.
+void softmax_rows(const int16_t* logits, int entries, int64_t count, uint16_t* starts);
+
+// How coefficients change the logits that rows of the tables stand for.
+struct ValueShapes {
   int first_row;
   int end_row;
-  int entries;  // 2 .. 64
-  const int16_t* base;
+  int entries;       // n, 2 .. 64; the last is the escape
+  int coefficients;  // J of each element, even
+  int shift;
+  const int16_t* base;    // [end_row - first_row][n], within kMaxLogit
+  const int16_t* shapes;  // [J / 2][n][2]: what a unit of each coefficient does
 };
 
-// For each of `count` elements whose row is in [first_row, end_row): its logits are those of the
-// row plus its corrections ([count][entries]), and the starts of its own row go to starts ([count]
-// [entries]). Nothing is written for the others. Base and corrections are within kMaxLogit.
-void softmax_rows(const SoftmaxBase& base, const uint8_t* rows, const int16_t* corrections,
-                  int64_t count, uint16_t* starts);
+// For each of `count` elements whose row is in [first_row, end_row): the starts of its own row go
+// to starts ([count][entries]). Nothing is written for the others. `coefficients` is [count][J];
+// the sums of its products with the shapes and 2^(shift - 1) stay below 2^31, the caller promises.
+void shaped_rows(const ValueShapes& shapes, const uint8_t* rows, const int16_t* coefficients,
+                 int64_t count, uint16_t* starts);
 
 // The same for kVectorEntries entries.
-void softmax_rows_avx2(const SoftmaxBase& base, const uint8_t* rows, const int16_t* corrections,
-                       int64_t count, uint16_t* starts);
+void softmax_rows_avx2(const int16_t* logits, int64_t count, uint16_t* starts);
+void shaped_rows_avx2(const ValueShapes& shapes, const uint8_t* rows, const int16_t* coefficients,
+                      int64_t count, uint16_t* starts);
 
 }  // namespace samebits

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_QUALITY = 50
 DEFAULT_MODE = 2
 DEFAULT_PHASES = 3
+DISTRIBUTIONS = ("parametric", "values")
 
 Model = str | PathLike | _core.Model | None
 
@@ -81,6 +82,7 @@ def encode(
     mode: int = DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -97,6 +99,10 @@ def encode(
         The installed model when not given.
     mode, phases, groups : int, int, tuple of int
         The schedule (bitstream.md 2, requirement E3); the default is the model's best one.
+    distribution : str
+        How probabilities are given: ``"parametric"`` (mean and scale), or ``"values"``, a
+        probability per value (arithmetic.md 9, requirement E5), for models that have a head for
+        it. Decoded pixels are the same.
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this.
 
@@ -119,6 +125,7 @@ def encode(
         mode=mode,
         phases=phases,
         groups=groups,
+        distribution=distribution,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     ).stream
@@ -132,18 +139,21 @@ def encode_picture(
     mode: int = DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
     """Like :func:`encode`, and tell what the encoder knows about the stream."""
     quality = as_quality(quality)
     schedule = make_schedule(mode=mode, phases=phases, groups=groups)
+    values = uses_values(distribution)
     source = read_source(picture)
     coded = _core.encode_picture(
         model_store.model_for_encoding(model),
         source.rgb,
         quality=quality,
         schedule=schedule,
+        values=values,
         grey=source.grey,
         chunks=make_chunks(source),
         max_pixels=max_pixels,
@@ -167,6 +177,14 @@ def make_schedule(
     phases = as_integer(phases, name="phases", low=0, high=3)
     sizes = [as_integer(size, name="a group's size", low=1, high=1024) for size in groups]
     return _core.ScheduleSpec(mode=mode, phases=phases, groups=sizes)
+
+
+def uses_values(distribution: str) -> bool:
+    """Whether a distribution is that of a probability per value, checked."""
+    if distribution not in DISTRIBUTIONS:
+        names = " or ".join(repr(name) for name in DISTRIBUTIONS)
+        raise InvalidArgument(f"distribution is {distribution!r}, must be {names}")
+    return distribution == "values"
 
 
 def decode(

@@ -18,6 +18,7 @@ from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.stream_info import StreamInfo
 
 DEFAULT_KEY_EVERY = 32
+KEYS = ("adaptive", "regular")
 _PIECE = 1 << 20  # bytes read from a file at once
 
 
@@ -56,10 +57,12 @@ def encode_series(
     *,
     quality: int = api.DEFAULT_QUALITY,
     key_every: int = DEFAULT_KEY_EVERY,
+    keys: str = "adaptive",
     model: api.Model = None,
     mode: int = api.DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -75,7 +78,10 @@ def encode_series(
     key_every : int
         A key picture, which needs no other, at least every ``key_every`` pictures. Decoding can
         begin there, and damage reaches no further. 1 codes every picture alone.
-    model, mode, phases, groups, max_pixels, max_bytes
+    keys : "adaptive" or "regular"
+        Whether a picture also becomes a key picture where that is smaller (a cut, much motion),
+        or only where ``key_every`` asks for it.
+    model, mode, phases, groups, distribution, max_pixels, max_bytes
         As for :func:`samebits.encode`.
 
     Returns
@@ -97,10 +103,12 @@ def encode_series(
         pictures,
         quality=quality,
         key_every=key_every,
+        keys=keys,
         model=model,
         mode=mode,
         phases=phases,
         groups=groups,
+        distribution=distribution,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     )
@@ -113,10 +121,12 @@ def write_series(
     *,
     quality: int = api.DEFAULT_QUALITY,
     key_every: int = DEFAULT_KEY_EVERY,
+    keys: str = "adaptive",
     model: api.Model = None,
     mode: int = api.DEFAULT_MODE,
     phases: int | None = None,
     groups: tuple[int, ...] = (),
+    distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> SeriesInfo:
@@ -126,10 +136,14 @@ def write_series(
     """
     quality = api.as_quality(quality)
     schedule = api.make_schedule(mode=mode, phases=phases, groups=groups)
+    values = api.uses_values(distribution)
+    if keys not in KEYS:
+        raise InvalidArgument(f"keys is {keys!r}, must be {' or '.join(map(repr, KEYS))}")
     loaded = model_store.model_for_encoding(model)
     encoder = _core.SeriesEncoder(
         loaded,
         key_every=api.as_integer(key_every, name="key_every", low=1, high=2**31 - 1),
+        adaptive=keys == "adaptive",
     )
     writer = _core.SeriesWriter()
     infos, size_bytes = [], 0
@@ -139,6 +153,7 @@ def write_series(
             source.rgb,
             quality=quality,
             schedule=schedule,
+            values=values,
             grey=source.grey,
             chunks=api.make_chunks(source),
             max_pixels=max_pixels,

@@ -36,6 +36,8 @@ class StreamInfo:
         The schedule, bitstream.md 2.
     groups : tuple of int or None
         Sizes of the channel groups; None if they are the model's and the model is not at hand.
+    distribution : str
+        ``"parametric"`` or ``"values"``, see :func:`samebits.encode`.
     steps : int or None
         Steps of the entropy model; None where the groups are not known.
     model : str
@@ -56,6 +58,7 @@ class StreamInfo:
     mode: int
     phases: int
     groups: tuple[int, ...] | None
+    distribution: str
     steps: int | None
     model: str
     bytes: int
@@ -107,6 +110,7 @@ def describe_stream(
         mode=header.schedule.mode,
         phases=header.schedule.phases,
         groups=groups,
+        distribution="values" if header.values else "parametric",
         steps=None if groups is None else _step_count(header.schedule, groups),
         model=header.model_id.hex(),
         bytes=size_bytes,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds samebits_corrupt with AddressSanitizer and UndefinedBehaviorSanitizer and tries every
-# truncation, bit flip and lying header of the tiny model's golden streams, after decoding all golden
+# truncation, bit flip and lying header of the tiny models' golden streams, after decoding all golden
 # streams as they are. Any finding ends it with 1.
 #   tests/corrupt/run.sh [STRIDE]       STRIDE > 1 samples the damage of large streams
 set -euo pipefail
@@ -14,8 +14,10 @@ cmake --build "$build" -j "${JOBS:-2}" --target samebits_corrupt samebits_corrup
 for target in $("$build/tests/golden/samebits_golden" targets); do
   echo "== target $target"
   SAMEBITS_TARGET=$target "$build/tests/golden/samebits_golden" check tests/golden/*/manifest.txt
-  SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
-    "$build/tests/corrupt/samebits_corrupt" tests/golden/tiny/manifest.txt "${1:-1}"
+  for folder in tiny values; do
+    SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
+      "$build/tests/corrupt/samebits_corrupt" "tests/golden/$folder/manifest.txt" "${1:-1}"
+  done
   SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
     "$build/tests/corrupt/samebits_corrupt_series" tests/golden/series/manifest.txt
 done

@@ -35,7 +35,7 @@ EncodeResult encode(SeriesEncoder& encoder, uint64_t seed, int height = kHeight)
 }
 
 Streams encode_series(int count, int key_every) {
-  SeriesEncoder encoder(model(), key_every);
+  SeriesEncoder encoder(model(), key_every, Keys::regular);
   Streams streams;
   for (int n = 0; n < count; ++n) streams.push_back(encode(encoder, n).stream);
   return streams;
@@ -152,7 +152,7 @@ void test_time_masks() {
 
 // The hyper-latents of a still picture are what was expected: nearly no bits.
 void test_hyper_latents_of_a_still_picture() {
-  SeriesEncoder encoder(model(), 32);
+  SeriesEncoder encoder(model(), 32, Keys::regular);
   const EncodeResult first = encode(encoder, 1), second = encode(encoder, 1);
   CHECK(2 * second.z_bits_q16 < first.z_bits_q16);
 }
@@ -170,7 +170,7 @@ void test_pictures_out_of_place() {
 }
 
 void test_another_size_begins_anew() {
-  SeriesEncoder encoder(model(), 32);
+  SeriesEncoder encoder(model(), 32, Keys::regular);
   SeriesDecoder decoder(model());
   Streams streams;
   for (int height : {70, 70, 50, 50}) streams.push_back(encode(encoder, 1, height).stream);
@@ -178,6 +178,20 @@ void test_another_size_begins_anew() {
   for (const std::vector<uint8_t>& stream : streams) decoder.decode(stream, Limits{});
   decoder.decode(streams[0], Limits{});
   CHECK_FAILS(corrupt_stream, "another size", decoder.decode(streams[3], Limits{}));
+}
+
+// The model has learned nothing: pictures are mostly smaller alone.
+void test_adaptive_keys() {
+  SeriesEncoder regular(model(), 32, Keys::regular), adaptive(model(), 32);
+  SeriesDecoder decoder(model());
+  size_t regular_bytes = 0, adaptive_bytes = 0;
+  for (uint64_t seed : {1, 2, 3, 4}) {
+    regular_bytes += encode(regular, seed).stream.size();
+    const EncodeResult chosen = encode(adaptive, seed);
+    adaptive_bytes += chosen.stream.size();
+    decoder.decode(chosen.stream, Limits{});
+  }
+  CHECK(adaptive_bytes < regular_bytes);
 }
 
 void test_models() {
@@ -215,6 +229,7 @@ int main() {
   test_hyper_latents_of_a_still_picture();
   test_pictures_out_of_place();
   test_another_size_begins_anew();
+  test_adaptive_keys();
   test_models();
   test_limits();
 }

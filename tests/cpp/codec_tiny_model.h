@@ -3,6 +3,7 @@
 // larger sister.)
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -39,6 +40,23 @@ class TinyWeights {
                      conv("time", 1, 1, 1, 16, outputs, 1, 1, 9)});
     put("time.clamp", {2}, {-7000, 7000});
     put("time.z_row", {kQualities, kHyper}, std::vector<int32_t>(kQualities * kHyper, 0));
+  }
+
+  // A head for a probability per value: 2 * radius + 2 entries for the rows 3 .. 29.
+  void add_value_head(int radius, int coefficients) {
+    program("values", {conv("values", 0, 1, 0, kContext, 12, 1, 1, 9),
+                       conv("values", 1, 1, 1, 12, kLatents * coefficients, 1, 1, 9)});
+    constexpr int kFirst = 3, kEnd = 30;
+    const int entries = 2 * radius + 2;
+    put("values.rows", {2}, {kFirst, kEnd});
+    std::vector<int32_t> base;
+    for (int row = kFirst; row < kEnd; ++row) {
+      for (int k = -radius; k <= radius + 1; ++k)
+        base.push_back(std::max(-16000, -(k < 0 ? -k : k) * 3000 / row - (k > radius ? 900 : 0)));
+    }
+    put("values.base", {kEnd - kFirst, entries}, base);
+    put("values.shapes", {entries, coefficients}, some(entries * coefficients, -3000, 3000));
+    put("values.shift", {1}, {13});
   }
 
   std::vector<int32_t>& values(const std::string& name) { return tensors_.at(name).second; }

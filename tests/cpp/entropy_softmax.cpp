@@ -39,12 +39,6 @@ std::vector<uint16_t> reference_row(const std::vector<int>& logits) {
   return starts;
 }
 
-struct Case {
-  int entries;
-  std::vector<int16_t> base, corrections;  // 4 rows; [count][entries]
-  std::vector<uint8_t> rows;               // 3 .. 8 of first_row 4, end_row 8
-};
-
 int16_t logit(Random& random, int kind) {
   if (kind == 0) return static_cast<int16_t>(random.between(-kMaxLogit, kMaxLogit - 1));
   if (kind == 1) return static_cast<int16_t>(random.between(-3000, 0));
@@ -52,30 +46,64 @@ int16_t logit(Random& random, int kind) {
   return 0;
 }
 
-Case make_case(Random& random, int entries, int kind, int count) {
-  Case made{entries, {}, {}, {}};
+void check_softmax(const std::vector<int16_t>& logits, int entries) {
+  const size_t n = static_cast<size_t>(entries), count = logits.size() / n;
+  std::vector<uint16_t> starts(logits.size());
+  softmax_rows(logits.data(), entries, static_cast<int64_t>(count), starts.data());
+  for (size_t i = 0; i < count; ++i) {
+    const auto expected = reference_row({logits.begin() + i * n, logits.begin() + (i + 1) * n});
+    CHECK(std::equal(expected.begin(), expected.end(), starts.begin() + i * n));
+  }
+}
+
+// Four rows, 4 to 7, and elements of rows 3 to 8.
+struct Case {
+  int entries, coefficients, shift;
+  std::vector<int16_t> base, shapes, values;
+  std::vector<uint8_t> rows;
+};
+
+Case make_case(Random& random, int entries, int coefficients, int kind) {
+  Case made{entries, coefficients, static_cast<int>(random.between(0, 24)), {}, {}, {}, {}};
   for (int i = 0; i < 4 * entries; ++i) made.base.push_back(logit(random, kind));
-  for (int i = 0; i < count; ++i) {
+  // All products and the half stay below 2^31.
+  const int most = kind == 2 ? 32767 / coefficients : 3000;
+  for (int i = 0; i < entries * coefficients; ++i)
+    made.shapes.push_back(static_cast<int16_t>(random.between(-most, most)));
+  const int64_t count = random.between(0, 40);
+  for (int64_t i = 0; i < count; ++i) {
     made.rows.push_back(static_cast<uint8_t>(random.between(3, 8)));
-    for (int v = 0; v < entries; ++v) made.corrections.push_back(logit(random, kind));
+    for (int j = 0; j < coefficients; ++j)
+      made.values.push_back(static_cast<int16_t>(random.between(-32767, 32767)));
   }
   return made;
+}
+
+std::vector<int> reference_logits(const Case& made, size_t element) {
+  std::vector<int> logits;
+  const int n = made.entries;
+  for (int v = 0; v < n; ++v) {
+    int64_t sum = 0;
+    for (int j = 0; j < made.coefficients; ++j)
+      sum += int64_t{made.shapes[((j / 2) * n + v) * 2 + j % 2]} *
+             made.values[element * made.coefficients + j];
+    if (made.shift > 0) sum = (sum + (int64_t{1} << (made.shift - 1))) >> made.shift;
+    sum = std::clamp<int64_t>(sum, -kMaxLogit, kMaxLogit - 1);
+    logits.push_back(static_cast<int>(made.base[(made.rows[element] - 4) * n + v] + sum));
+  }
+  return logits;
 }
 
 void check_case(const Case& made) {
   constexpr uint16_t kUntouched = 0xABCD;
   const size_t n = static_cast<size_t>(made.entries);
-  std::vector<uint16_t> starts(made.corrections.size(), kUntouched);
-  softmax_rows({4, 8, made.entries, made.base.data()}, made.rows.data(), made.corrections.data(),
-               static_cast<int64_t>(made.rows.size()), starts.data());
+  std::vector<uint16_t> starts(made.rows.size() * n, kUntouched);
+  shaped_rows(
+      {4, 8, made.entries, made.coefficients, made.shift, made.base.data(), made.shapes.data()},
+      made.rows.data(), made.values.data(), static_cast<int64_t>(made.rows.size()), starts.data());
   for (size_t i = 0; i < made.rows.size(); ++i) {
     std::vector<uint16_t> expected(n, kUntouched);
-    if (made.rows[i] >= 4 && made.rows[i] < 8) {
-      std::vector<int> logits;
-      for (size_t v = 0; v < n; ++v)
-        logits.push_back(made.base[(made.rows[i] - 4) * n + v] + made.corrections[i * n + v]);
-      expected = reference_row(logits);
-    }
+    if (made.rows[i] >= 4 && made.rows[i] < 8) expected = reference_row(reference_logits(made, i));
     CHECK(std::equal(expected.begin(), expected.end(), starts.begin() + i * n));
   }
 }
@@ -83,9 +111,9 @@ void check_case(const Case& made) {
 // Every distance that the exponential knows, and some beyond.
 void all_distances() {
   for (int d = 0; d < 5000; ++d) {
-    Case made{16, std::vector<int16_t>(64), std::vector<int16_t>(16), {4}};
-    made.corrections[d % 16] = static_cast<int16_t>(-d);
-    check_case(made);
+    std::vector<int16_t> logits(16);
+    logits[d % 16] = static_cast<int16_t>(-d);
+    check_softmax(logits, 16);
   }
 }
 
@@ -98,8 +126,14 @@ int main() {
     all_distances();
     for (int entries : {2, 3, 16, 17, 32, 64}) {
       for (int kind = 0; kind < 4; ++kind) {
-        for (int round = 0; round < 20; ++round)
-          check_case(make_case(random, entries, kind, static_cast<int>(random.between(0, 40))));
+        std::vector<int16_t> logits;
+        for (int i = 0; i < 50 * entries; ++i)
+          logits.push_back(static_cast<int16_t>(2 * logit(random, kind)));
+        check_softmax(logits, entries);
+        for (int round = 0; round < 20; ++round) {
+          for (int coefficients : {2, 4, 10})
+            check_case(make_case(random, entries, coefficients, kind));
+        }
       }
     }
   }

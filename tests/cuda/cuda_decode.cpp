@@ -139,11 +139,28 @@ void check_device_errors(const std::string& path) {
   CHECK(!decode_all(decoder, {stream})[0].error);
 }
 
+// Streams with a probability per value are for the CPU; those of the same model without are not.
+void check_values(const std::string& path) {
+  const Manifest manifest = golden::read_manifest(path);
+  const GpuDecoder decoder(manifest.model, 0);
+  for (const auto& stream : manifest.streams) {
+    const auto outcomes = decode_all(decoder, {stream.bytes});
+    if (!parse_stream(stream.bytes).header.values) {
+      CHECK(!outcomes[0].error);
+      CHECK(pixels_hash(outcomes[0].picture) == stream.pixels_sha256);
+      continue;
+    }
+    CHECK(outcomes[0].error);
+    CHECK_FAILS(device_error, "device=\"cpu\"", std::rethrow_exception(outcomes[0].error));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CHECK(argc >= 2);
-  for (int n = 1; n < argc; ++n) check_manifest(argv[n]);
+  check_manifest(argv[1]);
+  if (argc > 2) check_values(argv[2]);
   check_damage(argv[1]);
   check_series(argv[1]);
   check_device_errors(argv[1]);

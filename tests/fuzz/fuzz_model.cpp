@@ -29,12 +29,12 @@ void decode_golden(const Model& model, const golden::GoldenStream& stream) {
   }
 }
 
-void encode_and_decode(const Model& model, std::span<const uint8_t> rgb) {
+void encode_and_decode(const Model& model, std::span<const uint8_t> rgb, bool values) {
   EncodeResult encoded;
   const PictureView picture{rgb.data(), kSide, kSide};
   try {
-    encoded =
-        encode_picture(picture, model, {.quality = 60, .schedule = {}, .chunks = {}}, kLimits);
+    encoded = encode_picture(
+        picture, model, {.quality = 60, .schedule = {}, .values = values, .chunks = {}}, kLimits);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::limit_exceeded) finding(error.what());
     return;
@@ -64,7 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   decode_golden(model, stream);
   for (const golden::GoldenStream& source : streams) {
     if (source.rgb.size() < kSide * kSide * 3) continue;
-    encode_and_decode(model, std::span(source.rgb).first(kSide * kSide * 3));
+    const std::span<const uint8_t> rgb = std::span(source.rgb).first(kSide * kSide * 3);
+    encode_and_decode(model, rgb, model.values.has_value() && size % 2 == 0);
     break;
   }
   return 0;

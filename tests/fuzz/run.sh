@@ -12,6 +12,7 @@ targets=("$@")
 jobs=${JOBS:-2}
 build=build/fuzz
 golden=tests/golden/tiny
+values=tests/golden/values  # the same model with a head for a probability per value
 
 cxx=${FUZZ_CXX:-}
 for name in clang++ clang++-{20,19,18,17,16,15,14}; do
@@ -33,7 +34,9 @@ seed_corpus() {
   local target=$1 folder=$2 file
   mkdir -p "$folder"
   case $target in
-    container | decode) cp "$golden"/*.same "$folder"/ ;;
+    container | decode)
+      cp "$golden"/*.same "$folder"/
+      for file in "$values"/*.same; do cp "$file" "$folder/values_$(basename "$file")"; done ;;
     range_decoder)
       for file in "$golden"/*.same; do
         { printf '\x10\x07\x03'; tail -c +19 "$file"; } > "$folder/$(basename "$file")"

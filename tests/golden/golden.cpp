@@ -85,6 +85,7 @@ EncodeOptions options_of(const ParsedStream& parsed) {
   EncodeOptions options;
   options.quality = parsed.header.quality;
   options.schedule = parsed.header.schedule;
+  options.values = parsed.header.values;
   options.grey = parsed.header.grey;
   options.chunks = parsed.chunks;
   return options;
@@ -103,7 +104,7 @@ Bytes encode_series_again(const GoldenStream& golden, const Model& model) {
   const std::vector<SeriesPicture> pictures = pictures_of(golden.bytes);
   int key_every = 1;
   while (key_every < static_cast<int>(pictures.size()) && !pictures[key_every].is_key) ++key_every;
-  SeriesEncoder encoder(model, key_every);
+  SeriesEncoder encoder(model, key_every, Keys::regular);
   SeriesWriter writer;
   Bytes file;
   std::span<const uint8_t> rgb = golden.rgb;

@@ -2,9 +2,10 @@
 
     python tests/golden/make_golden.py
 
-writes tests/golden/tiny (a tiny random model, every kind of schedule), tests/golden/series (series
-of pictures, with a tiny model that knows time) and tests/golden/default (the model in the package,
-if it is there). The latents and pixels in the manifests are those of the slow
+writes tests/golden/tiny (a tiny random model, every kind of schedule), tests/golden/values (the
+same with a head for a probability per value), tests/golden/series (series of pictures, with a tiny
+model that knows time) and tests/golden/default (the model in the package, if it is there). The
+latents and pixels in the manifests are those of the slow
 reference decoder (tests/python/reference_codec.py), which shares no code with the package; the
 package must agree before anything is written. Run it after a change of the format or of a model,
 and say so in the changelog.
@@ -27,7 +28,7 @@ from pictures import woven_picture  # noqa: E402
 
 import reference_codec  # noqa: E402
 from samebits import _core, decode_series, encode_series, model_store  # noqa: E402
-from tiny_model import tiny_model, write_safetensors  # noqa: E402
+from tiny_model import TinySizes, tiny_model, write_safetensors  # noqa: E402
 
 ICC_PROFILE, EXIF, XMP, ALPHA = 1, 2, 3, 4
 PRIVATE_CHUNK = 200  # decoders ignore it
@@ -44,6 +45,7 @@ class Case:
     mode: int = 2
     phases: int = 3
     groups: tuple[int, ...] = ()
+    values: bool = False
     grey: bool = False
     chunks: tuple[tuple[int, bytes], ...] = ()
 
@@ -69,6 +71,15 @@ TINY_CASES = (
     Case("several_lanes", 400, 272, 100),
 )
 
+VALUE_CASES = (
+    Case("one_pixel", 1, 1, 60, values=True),
+    Case("diagonal", 48, 64, 50, values=True),
+    Case("one_step", 33, 40, 90, mode=0, phases=0, values=True),
+    Case("channel_groups", 40, 56, 100, phases=0, values=True),
+    Case("several_lanes", 208, 272, 100, values=True),
+    Case("without", 48, 64, 50),
+)
+
 DEFAULT_CASES = (
     Case("low", 64, 96, 15),
     Case("diagonal", 96, 128, 50),
@@ -91,6 +102,7 @@ def encode(case: Case, rgb: np.ndarray, model: _core.Model) -> bytes:
         rgb,
         quality=case.quality,
         schedule=schedule,
+        values=case.values,
         grey=case.grey,
         chunks=list(case.chunks),
     ).stream
@@ -142,7 +154,7 @@ def make_series_folder(folder: Path) -> None:
     (folder / "tiny_time.safetensors").write_bytes(weights)
     pictures = series_pictures()
     model = _core.Model(weights)
-    series = encode_series(pictures, quality=80, key_every=3, model=model)
+    series = encode_series(pictures, quality=80, key_every=3, keys="regular", model=model)
     expected = reference_codec.decode_series(series, weights)
     latents = b"".join(picture.y_hat.astype("<i2").tobytes() for picture in expected)
     pixels = b"".join(np.ascontiguousarray(picture.pixels).tobytes() for picture in expected)
@@ -184,6 +196,11 @@ def main() -> None:
     make_folder(tiny, weights_path, TINY_CASES)
     write_wrong_manifest(tiny)
     write_weights_seed(tiny / "types.safetensors")
+    values = GOLDEN / "values"
+    values.mkdir(exist_ok=True)
+    weights_path = values / "values.safetensors"
+    weights_path.write_bytes(tiny_model(sizes=TinySizes(value_radius=7)))
+    make_folder(values, weights_path, VALUE_CASES)
     series = GOLDEN / "series"
     series.mkdir(exist_ok=True)
     make_series_folder(series)

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PHASE_ORDER = (0, 3, 1, 2)
-
+from reference_schedule import make_steps
 
 # Arithmetic, section 1
 
@@ -178,7 +177,10 @@ class Stream:
     quality: int
     mode: int
     phases: int
-    groups: tuple[int, ...]
+    groups: tuple[int, ...]  # sizes; empty for even groups and the model's
+    even_groups: int
+    first: int
+    values: bool
     width: int
     height: int
     latent_crc: int
@@ -196,7 +198,12 @@ def parse_stream(data: bytes) -> Stream:
     model_id = reader.take(3)
     quality = reader.number(1)
     schedule = reader.number(1)
-    groups = [reader.varint() for _ in range(reader.varint())] if schedule & 32 else []
+    mode, kind = schedule & 7, schedule >> 5 & 3
+    assert mode < 7
+    assert kind < 3
+    groups = [reader.varint() for _ in range(reader.varint())] if kind == 1 else []
+    even_groups = reader.varint() if kind == 2 else 0
+    first = reader.varint() if mode in (5, 6) else 0
     width, height = reader.varint() + 1, reader.varint() + 1
     latent_crc = reader.number(4)
     chunks = {}
@@ -209,9 +216,12 @@ def parse_stream(data: bytes) -> Stream:
         time=bool(version_flags & 64),
         model_id=model_id,
         quality=quality,
-        mode=schedule & 7,
+        mode=mode,
         phases=schedule >> 3 & 3,
         groups=tuple(groups),
+        even_groups=even_groups,
+        first=first,
+        values=bool(schedule & 128),
         width=width,
         height=height,
         latent_crc=latent_crc,
@@ -231,27 +241,6 @@ def parse_series(data: bytes) -> list[bytes]:
     assert streams
     assert reader.position == len(data) - 4, "bytes after the end"
     return streams
-
-
-def make_steps(stream: Stream, weights: Weights) -> list[list[tuple[int, int, int]]]:
-    """Steps as lists of (channel begin, channel end, phase mask)."""
-    latents = int(weights["config"][1])
-    if stream.mode == 0:
-        return [[(0, latents, 15)]]
-    assert stream.mode == 2
-    default = weights["phase_groups" if stream.phases == 3 else "groups"]
-    sizes = stream.groups or tuple(int(size) for size in default)
-    ends = [int(end) for end in np.cumsum(sizes)]
-    ranges = list(zip([0, *ends[:-1]], ends, strict=True))
-    if stream.phases == 0:
-        return [[(begin, end, 15)] for begin, end in ranges]
-    if stream.phases == 2:
-        return [[(b, e, 1 << phase)] for phase in PHASE_ORDER for b, e in ranges]
-    assert stream.phases == 3
-    return [
-        [(b, e, 1 << PHASE_ORDER[(step + g) % 4]) for g, (b, e) in enumerate(ranges)]
-        for step in range(4)
-    ]
 
 
 # Arithmetic, section 5: range decoder
@@ -299,11 +288,16 @@ class RangeDecoder:
         self.range[lane], self.code[lane] = full, code
         return s
 
-    def decode(self, rows) -> np.ndarray:
-        """One batch: the CDF row of every symbol → the symbols."""
+    def decode(self, rows, own=None) -> np.ndarray:
+        """One batch: the CDF row of every symbol → the symbols.
+
+        `own` has None, or a row of its own (section 9), for every symbol.
+        """
         symbols = np.zeros(len(rows), np.int64)
         for i, r in enumerate(rows):
             row, low = self.rows[r], self.min_symbol[r]
+            if own is not None and own[i] is not None:
+                row, low = [*own[i], 65536], 1 - len(own[i]) // 2
             s = self.entry(i % self.lanes, row)
             if s < len(row) - 2:
                 symbols[i] = low + s
@@ -341,6 +335,20 @@ def softmax_row(logits: list[int]) -> list[int]:
     return [v + (sum(weights[:v]) * share >> 16) for v in range(n)]
 
 
+def value_rows(weights: Weights, hidden, index, rows) -> list[list[int] | None]:
+    """The rows of elements at `index` (i, j, c) with CDF rows `rows`; None where they have none."""
+    first, end = (int(r) for r in weights["values.rows"])
+    base, shapes = weights["values.base"], weights["values.shapes"]
+    a = run_network(weights, "values", hidden)
+    a = a.reshape(*a.shape[:2], -1, shapes.shape[1])[index]
+    sums = fits_int32(a @ shapes.T)
+    corrections = np.clip(round_shift(sums, weights["values.shift"][0]), -(2**14), 2**14 - 1)
+    return [
+        softmax_row((base[row - first] + correction).tolist()) if first <= row < end else None
+        for row, correction in zip(rows, corrections, strict=True)
+    ]
+
+
 # Arithmetic, sections 3 and 4
 
 
@@ -357,11 +365,23 @@ def decode_hyper(weights, quality, shape, decoder, z_hat_before):
     return clamp16(round_shift(k * weights["z_inverse_gain"][quality], 8))
 
 
-def step_parameters(weights, quality, state):
-    """Mean correction and log-scale of every element from (proxy, mask, features)."""
-    proxy, mask, features = state
+@dataclass
+class State:
+    """What the entropy model knows: arrays [h][w][channels], all int64."""
+
+    proxy: np.ndarray
+    mask: np.ndarray
+    prediction: np.ndarray
+    features: np.ndarray
+
+
+def step_parameters(weights, quality, state: State, view=None):
+    """Mean correction, log-scale and context activations; `view` holds channels, None holds all."""
+    latents = state.proxy.shape[-1]
+    seen = np.isin(np.arange(latents), list(range(latents) if view is None else view))
+    proxy = np.where(seen, state.proxy, state.prediction)
     proxy_q = np.clip(round_shift(proxy, weights["config"][5]), -8191, 8191)
-    inputs = np.concatenate([proxy_q, 256 * mask, features], -1)
+    inputs = np.concatenate([proxy_q, 256 * np.where(seen, state.mask, 0), state.features], -1)
     acc = conv_sum(inputs, weights["context.weight"], weights["context.bias"][quality])
     hidden = requantize(
         acc,
@@ -371,13 +391,12 @@ def step_parameters(weights, quality, state):
         weights["context.clamp"],
     )
     out = run_network(weights, "entropy", hidden)
-    latents = proxy.shape[-1]
-    return out[..., :latents], out[..., latents:]
+    return out[..., :latents], out[..., latents:], hidden
 
 
 def rectangle_index(shape, rectangle):
     """Indices (i, j, c) of a rectangle's elements in coding order."""
-    begin, end, phase_mask = rectangle
+    begin, end, phase_mask = rectangle[:3]
     i, j = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
     inside = (phase_mask >> (2 * (i % 2) + j % 2)) & 1 == 1
     i, j = i[inside], j[inside]
@@ -405,6 +424,15 @@ def add_time(weights, quality, earlier, features, prediction):
     return np.clip(features + out[..., :count], low, high), clamp16(prediction + out[..., count:])
 
 
+def step_elements(weights, quality, state: State, rectangle):
+    """Indices, mean, CDF row of a rectangle's elements in coding order; context activations."""
+    delta, log_scale, hidden = step_parameters(weights, quality, state, rectangle[3])
+    index = rectangle_index(state.proxy.shape, rectangle)
+    mean = clamp16(state.prediction[index] + delta[index])
+    row = (log_scale[index] + weights["log2_gain"][quality][index[2]] + 64) >> 7
+    return np.array(index), mean, np.clip(row, 0, int(weights["config"][7]) - 1), hidden
+
+
 def decode_latents(weights, stream, decoder, earlier):
     """z_hat, and by the step loop y_hat [h][w][M]. `earlier` has (y_hat, z_hat) of the pictures
     before."""
@@ -419,23 +447,23 @@ def decode_latents(weights, stream, decoder, earlier):
     if stream.time:
         y_before = [y_hat for y_hat, _ in earlier]
         features, prediction = add_time(weights, quality, y_before, features, prediction)
-    proxy, mask = prediction.copy(), np.zeros_like(prediction)
-    scale_rows = int(weights["config"][7])
-    for step in make_steps(stream, weights):
-        delta, log_scale = step_parameters(weights, quality, (proxy, mask, features))
-        parts = [rectangle_index(shape, rectangle) for rectangle in step]
-        index = tuple(np.concatenate(axis) for axis in zip(*parts, strict=True))
-        channel = index[2]
-        mean = clamp16(prediction[index] + delta[index])
-        row = (log_scale[index] + weights["log2_gain"][quality][channel] + 64) >> 7
-        k = decoder.decode(np.clip(row, 0, scale_rows - 1))
+    state = State(prediction.copy(), np.zeros_like(prediction), prediction, features)
+    model_groups = weights["phase_groups" if stream.phases == 3 else "groups"]
+    for step in make_steps(stream, int(weights["config"][1]), model_groups):
+        parts = [step_elements(weights, quality, state, rectangle) for rectangle in step]
+        index, mean, row = (np.concatenate([part[n] for part in parts], -1) for n in range(3))
+        index = tuple(index)
+        own = None
+        if stream.values:
+            own = [r for at, _, rows, h in parts for r in value_rows(weights, h, tuple(at), rows)]
+        k = decoder.decode(row, own)
         assert np.abs(k).max(initial=0) <= 2**20
-        residual = round_shift(k * weights["inverse_gain"][quality][channel], 8)
-        proxy[index] = clamp16(mean + residual)
-        assert not mask[index].any()
-        mask[index] = 1
-    assert mask.all()
-    return z_hat, proxy
+        residual = round_shift(k * weights["inverse_gain"][quality][index[2]], 8)
+        state.proxy[index] = clamp16(mean + residual)
+        assert not state.mask[index].any()
+        state.mask[index] = 1
+    assert state.mask.all()
+    return z_hat, state.proxy
 
 
 @dataclass(frozen=True)

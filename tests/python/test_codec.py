@@ -28,6 +28,7 @@ SCHEDULES = {
     "phases 2, explicit groups": {"mode": 2, "phases": 2, "groups": [2, 6]},
     "diagonal": {"mode": 2, "phases": 3},
     "diagonal, explicit groups": {"mode": 2, "phases": 3, "groups": [5, 1, 1, 1]},
+    "diagonal of two": {"mode": 2, "phases": 3, "groups": [5, 3]},
 }
 WEIGHTS = tiny_model()
 MODEL = _core.Model(WEIGHTS)

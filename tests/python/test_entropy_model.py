@@ -9,10 +9,20 @@ from tiny_model import TinySizes, tiny_model, wavy_picture
 
 SCHEDULES = {
     "mode 0": {"mode": 0, "phases": 0},
+    "mode 0, checkerboard": {"mode": 0, "phases": 1},
+    "mode 1": {"mode": 1, "phases": 0, "groups": [2, 6]},
     "uneven groups": {"mode": 2, "phases": 0},
     "a group a channel": {"mode": 2, "phases": 0, "groups": [1] * 8},
     "phases 2": {"mode": 2, "phases": 2},
     "diagonal": {"mode": 2, "phases": 3},
+    "diagonal of two": {"mode": 2, "phases": 3, "groups": [5, 3]},
+    "mode 3, checkerboard": {"mode": 3, "phases": 1, "groups": [3, 1, 4]},
+    "mode 4": {"mode": 4, "phases": 0},
+    "mode 4, phases 2": {"mode": 4, "phases": 2, "even_groups": 3},
+    "mode 5": {"mode": 5, "phases": 0, "groups": [1, 2, 2, 3], "first": 2},
+    "mode 5, checkerboard": {"mode": 5, "phases": 1, "even_groups": 4, "first": 2},
+    "mode 6": {"mode": 6, "phases": 0, "even_groups": 4, "first": 1},
+    "mode 6, phases 2": {"mode": 6, "phases": 2, "groups": [1, 2, 2, 3], "first": 2},
 }
 LARGE = TinySizes(proxy_shift=0, latent_std=16000.0)
 
@@ -44,21 +54,21 @@ def test_incremental_steps_equal_full_passes(weights_file, schedule, size):
     picture = wavy_picture(*size, seed=2)
     trace = trace_of(weights_file, picture, schedule, quality=quality)
     weights = reference.Weights.parse(weights_file)
-    proxy = trace.prediction.astype(np.int64)
-    mask = np.zeros_like(proxy)
+    prediction = trace.prediction.astype(np.int64)
+    features = trace.features.astype(np.int64)
+    state = reference.State(prediction.copy(), np.zeros_like(prediction), prediction, features)
     for step in steps_of(weights_file, schedule):
-        state = (proxy, mask, trace.features.astype(np.int64))
-        delta, log_scale = reference.step_parameters(weights, quality, state)
+        for *rectangle, view in step:
+            channels = view and {c for begin, end in view for c in range(begin, end)}
+            index, mean, row = reference.step_elements(
+                weights, quality, state, (*rectangle, channels)
+            )
+            np.testing.assert_array_equal(trace.mean[tuple(index)], mean)
+            np.testing.assert_array_equal(trace.rows[tuple(index)], row)
         for *rectangle, _ in step:
-            index = reference.rectangle_index(proxy.shape, rectangle)
-            mean = reference.clamp16(trace.prediction[index] + delta[index])
-            row = (log_scale[index] + weights["log2_gain"][quality][index[2]] + 64) >> 7
-            np.testing.assert_array_equal(trace.mean[index], mean)
-            np.testing.assert_array_equal(trace.rows[index], np.clip(row, 0, 63))
-        for *rectangle, _ in step:
-            index = reference.rectangle_index(proxy.shape, rectangle)
-            proxy[index] = trace.y_hat[index]
-            mask[index] = 1
+            index = reference.rectangle_index(prediction.shape, rectangle)
+            state.proxy[index] = trace.y_hat[index]
+            state.mask[index] = 1
 
 
 def test_latents_are_quantized_as_the_document_says(weights_file):

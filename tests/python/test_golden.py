@@ -88,6 +88,7 @@ def encode_again(model: _core.Model, golden: Golden) -> bytes:
         rgb,
         quality=header.quality,
         schedule=header.schedule,
+        values=header.values,
         grey=header.grey,
         chunks=parsed.chunks,
     ).stream
@@ -123,9 +124,17 @@ def test_same_bytes_again(path, name, target):
     assert encode_again(load_model(path), golden) == golden.stream
 
 
-@pytest.mark.parametrize("name", ["diagonal.same", "own_groups.same", "grey.same"])
-def test_the_reference_decoder_agrees(name):
-    manifest = read_manifest(GOLDEN / "tiny" / "manifest.txt")
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("tiny", "diagonal.same"),
+        ("tiny", "own_groups.same"),
+        ("tiny", "grey.same"),
+        ("values", "diagonal.same"),
+    ],
+)
+def test_the_reference_decoder_agrees(folder, name):
+    manifest = read_manifest(GOLDEN / folder / "manifest.txt")
     golden = manifest.streams[name]
     decoded = reference_codec.decode(golden.stream, manifest.weights)
     assert sha256(decoded.y_hat.astype("<i2").tobytes()) == golden.latents_sha256
@@ -146,6 +155,7 @@ def test_series(target):
         [source.reshape(p.shape) for source, p in zip(sources, pictures, strict=True)],
         quality=80,
         key_every=3,
+        keys="regular",
         model=model,
     )
     assert again == golden.stream

@@ -96,7 +96,7 @@ def test_the_integer_network_is_near_its_float_twin(exported, core):
 def test_a_series_of_the_exported_model(core):
     assert core.has_time
     frames = moving_frames(4)
-    series = samebits.encode_series(frames, model=core, quality=60)
+    series = samebits.encode_series(frames, model=core, quality=60, keys="regular")
     assert samebits.series_info(series, model=core).key_pictures == (0,)
     assert len(list(samebits.decode_series(series, model=core))) == 4
 

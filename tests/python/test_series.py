@@ -32,7 +32,8 @@ def frames(count: int, *, height: int = 40, width: int = 56) -> list[np.ndarray]
 
 
 def encode(pictures, **options) -> bytes:
-    return samebits.encode_series(pictures, model=MODEL, **options)
+    """The model has learned nothing: earlier pictures never make a picture smaller."""
+    return samebits.encode_series(pictures, model=MODEL, **{"keys": "regular", **options})
 
 
 def decode(series, **options) -> list[np.ndarray]:
@@ -55,6 +56,14 @@ def test_a_key_picture_is_what_encode_gives():
     pictures = frames(3)
     streams = [stream for stream, _ in read_streams(encode(pictures, key_every=1))]
     assert streams == [samebits.encode(picture, model=MODEL) for picture in pictures]
+
+
+def test_adaptive_keys_are_never_larger():
+    pictures = frames(5)
+    regular, adaptive = encode(pictures), encode(pictures, keys="adaptive")
+    assert samebits.series_info(regular, model=MODEL).key_pictures == (0,)
+    assert len(adaptive) <= len(regular)
+    assert len(adaptive) <= len(encode(pictures, key_every=1))
 
 
 def test_the_pictures_before_matter():
@@ -110,7 +119,7 @@ def test_written_and_read_piece_by_piece():
             yield picture
 
     pipe = Pipe()
-    info = samebits.write_series(pipe, source(), model=MODEL)
+    info = samebits.write_series(pipe, source(), model=MODEL, keys="regular")
     assert [number for number, _ in pipe.parts] == [1, 2, 3, 3]
     series = b"".join(content for _, content in pipe.parts)
     assert series == encode(frames(3))
@@ -159,6 +168,8 @@ def test_a_series_is_no_picture_and_a_picture_no_series():
         ({"key_every": 0}, "key_every is 0"),
         ({"key_every": 1.5}, "key_every is an integer"),
         ({"quality": 101}, "quality is 101"),
+        ({"keys": "all"}, "keys is 'all', must be 'adaptive' or 'regular'"),
+        ({"distribution": "both"}, "distribution is 'both'"),
     ],
 )
 def test_wrong_arguments(options, part):

@@ -33,6 +33,9 @@ class TinySizes:
     groups: tuple[int, ...] = (1, 2, 5)
     phase_groups: tuple[int, ...] = (1, 1, 2, 4)
     latent_std: float = 600.0  # of y; large values reach the clamps of arithmetic.md 3 and 4
+    value_radius: int = 0  # above 0: a head for a probability per value (arithmetic.md 9)
+    value_coefficients: int = 4
+    value_rows: tuple[int, int] = (6, 50)
 
 
 def write_safetensors(
@@ -248,6 +251,27 @@ def _cdf_tables() -> dict[str, np.ndarray]:
     }
 
 
+def _value_head(seed: int, sizes: TinySizes) -> dict[str, np.ndarray]:
+    """Shapes that bend the Gaussian rows; a generator of its own, so that the rest stays equal."""
+    rng = np.random.default_rng([seed, 9])
+    outputs = sizes.latent_channels * sizes.value_coefficients
+    net = NetworkWriter("values", rng)
+    net.conv(1, 0, inputs=sizes.context_channels, outputs=12, leaky=3)
+    net.conv(1, 1, inputs=12, outputs=outputs, clamp=(-20000, 20000))
+    radius, (first, end) = sizes.value_radius, sizes.value_rows
+    base = []
+    for row in range(first, end):
+        starts = gaussian_starts(2.0 ** ((row - UNITY_ROW) / 8), radius=radius)
+        base.append([256 * math.log2(width / 65536) for width in np.diff([*starts, 65536])])
+    shapes = rng.integers(-9000, 9001, (2 * radius + 2, sizes.value_coefficients))
+    return net.finish() | {
+        "values.rows": np.array(sizes.value_rows, np.int32),
+        "values.base": np.rint(base).astype(np.int16),
+        "values.shapes": shapes.astype(np.int16),
+        "values.shift": np.array([15], np.int32),
+    }
+
+
 def _quality_tables(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarray]:
     quality = np.arange(QUALITIES)[:, None]
     step = 1500.0 * 2.0 ** (-quality / 12) * rng.uniform(0.8, 1.25, (1, sizes.latent_channels))
@@ -303,6 +327,8 @@ def tiny_tensors(
         tensors |= _time(rng, sizes)
     tensors["groups"] = np.array(sizes.groups, np.int32)
     tensors["phase_groups"] = np.array(sizes.phase_groups, np.int32)
+    if sizes.value_radius:
+        tensors |= _value_head(seed, sizes)
     return tensors
 
 

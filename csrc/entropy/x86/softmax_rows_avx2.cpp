@@ -63,11 +63,11 @@ inline __m256i share_of(__m256i before, __m256i share, __m256i entry) {
   return _mm256_add_epi32(_mm256_srli_epi32(_mm256_mullo_epi32(before, share), 16), entry);
 }
 
-inline void softmax_row(const ExpTables& tables, const int16_t* base, const int16_t* correction,
-                        uint16_t* starts) {
-  const __m256i logit =
-      _mm256_add_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(base)),
-                       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(correction)));
+inline __m256i load(const int16_t* values) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values));
+}
+
+inline void softmax_row(const ExpTables& tables, __m256i logit, uint16_t* starts) {
   // 32767 - logit, unsigned: the smallest is the top's.
   const __m256i depth = _mm256_xor_si256(logit, _mm256_set1_epi16(0x7FFF));
   const __m128i least = _mm_minpos_epu16(
@@ -91,15 +91,48 @@ inline void softmax_row(const ExpTables& tables, const int16_t* base, const int1
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(starts), _mm256_permute4x64_epi64(packed, 0xD8));
 }
 
+inline __m256i shifted(__m256i sum, __m256i half, __m128i shift) {
+  return _mm256_sra_epi32(_mm256_add_epi32(sum, half), shift);
+}
+
+// base + the shapes' sum; sums of 32 bits, of which packing to 16 clamps more than is asked for.
+inline __m256i shaped_logits(const ValueShapes& shapes, const int16_t* base,
+                             const int16_t* coefficient, __m256i half, __m128i shift) {
+  __m256i low = _mm256_setzero_si256(), high = low;  // of entries 0 .. 7 and 8 .. 15
+  for (int j = 0; j < shapes.coefficients; j += 2) {
+    const int pair = static_cast<uint16_t>(coefficient[j]) |
+                     static_cast<int>(static_cast<uint32_t>(coefficient[j + 1]) << 16);
+    const __m256i both = _mm256_set1_epi32(pair);
+    const int16_t* const shape = shapes.shapes + j * kVectorEntries;
+    low = _mm256_add_epi32(low, _mm256_madd_epi16(load(shape), both));
+    high = _mm256_add_epi32(high, _mm256_madd_epi16(load(shape + kVectorEntries), both));
+  }
+  const __m256i packed = _mm256_packs_epi32(shifted(low, half, shift), shifted(high, half, shift));
+  const __m256i correction = _mm256_min_epi16(
+      _mm256_max_epi16(_mm256_permute4x64_epi64(packed, 0xD8), _mm256_set1_epi16(-kMaxLogit)),
+      _mm256_set1_epi16(kMaxLogit - 1));
+  return _mm256_add_epi16(load(base), correction);
+}
+
 }  // namespace
 
-void softmax_rows_avx2(const SoftmaxBase& base, const uint8_t* rows, const int16_t* corrections,
-                       int64_t count, uint16_t* starts) {
+void softmax_rows_avx2(const int16_t* logits, int64_t count, uint16_t* starts) {
   const ExpTables tables;
+  for (int64_t i = 0; i < count * kVectorEntries; i += kVectorEntries)
+    softmax_row(tables, load(logits + i), starts + i);
+}
+
+void shaped_rows_avx2(const ValueShapes& shapes, const uint8_t* rows, const int16_t* coefficients,
+                      int64_t count, uint16_t* starts) {
+  const ExpTables tables;
+  const __m256i half = _mm256_set1_epi32(shapes.shift == 0 ? 0 : 1 << (shapes.shift - 1));
+  const __m128i shift = _mm_cvtsi32_si128(shapes.shift);
   for (int64_t i = 0; i < count; ++i) {
-    if (rows[i] < base.first_row || rows[i] >= base.end_row) continue;
-    softmax_row(tables, base.base + (rows[i] - base.first_row) * kVectorEntries,
-                corrections + i * kVectorEntries, starts + i * kVectorEntries);
+    if (rows[i] < shapes.first_row || rows[i] >= shapes.end_row) continue;
+    const int16_t* base = shapes.base + (rows[i] - shapes.first_row) * kVectorEntries;
+    const int16_t* coefficient = coefficients + i * shapes.coefficients;
+    softmax_row(tables, shaped_logits(shapes, base, coefficient, half, shift),
+                starts + i * kVectorEntries);
   }
 }
 

@@ -64,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,...",
         help="sizes of the channel groups; default: the model's",
     )
+    schedule.add_argument(
+        "--values",
+        action="store_true",
+        help="a probability per value instead of mean and scale; the model must have a head for it",
+    )
 
 
 def quality(word: str) -> int:
@@ -129,6 +134,7 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
         mode=arguments.mode,
         phases=arguments.phases,
         groups=arguments.groups,
+        distribution="values" if arguments.values else "parametric",
         max_pixels=arguments.max_pixels,
         max_bytes=arguments.max_bytes,
     )

@@ -55,6 +55,7 @@ def _encode_into(output: str, *, arguments: argparse.Namespace) -> dict:
             mode=arguments.mode,
             phases=arguments.phases,
             groups=arguments.groups,
+            distribution="values" if arguments.values else "parametric",
             max_pixels=arguments.max_pixels,
             max_bytes=arguments.max_bytes,
         )

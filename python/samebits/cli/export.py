@@ -21,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="weights file, *.safetensors")
     parser.add_argument("--crops", type=int, default=128, help="calibration crops of 256x256")
     parser.add_argument("--limit", type=int, default=200, help="use at most LIMIT pictures")
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="JSON",
+        help="learned groups (samebits group): the channels are put in their order",
+    )
     parser.add_argument("--name", default="", help="name of the model, kept in the file")
 
 
@@ -36,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             crops=arguments.crops,
             limit=arguments.limit,
             name=arguments.name or arguments.out.stem,
+            groups=arguments.groups,
         )
     except ValueError as error:
         print(f"samebits export: {error}", file=sys.stderr)

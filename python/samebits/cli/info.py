@@ -18,6 +18,7 @@ from samebits.io.files import is_series, open_binary
 from samebits.series import SeriesInfo
 
 MOST_KEYS_SHOWN = 12
+SYMBOL_TEXTS = {"parametric": "mean and scale", "values": "a probability per value"}
 CHANNEL_NAMES = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGB and alpha"}
 
 
@@ -82,6 +83,7 @@ def _as_text(result) -> str:
         f"payload {info.payload_bytes:,}",
         f"  model     {info.model}{'' if info.groups is not None else ' (not installed)'}",
         f"  schedule  {schedule}",
+        f"  symbols   {SYMBOL_TEXTS[info.distribution]}",
     ]
     if info.chunks:
         chunks = ", ".join(f"{chunk.name} {chunk.bytes:,} bytes" for chunk in info.chunks)

@@ -30,6 +30,7 @@ COMMANDS = {
     "eval": Command("samebits.cli.evaluate", "compare with JPEG, WebP and AVIF on a folder"),
     "bench": Command("samebits.cli.bench", "time it beside other libraries"),
     "train": Command("samebits.cli.train", "train a model (needs samebits[torch])"),
+    "group": Command("samebits.cli.group", "learn groups of latent channels (samebits[torch])"),
     "export": Command(
         "samebits.cli.export", "turn a trained model into integers (samebits[torch])"
     ),

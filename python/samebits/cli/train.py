@@ -13,6 +13,8 @@ examples:
       --start-from runs/first/last.ckpt
   samebits train --series --data clips --out runs/series --minutes 15 --crop 176 --batch 6 \
       --start-from runs/first/last.ckpt
+  samebits train --data photos --out runs/values --minutes 10 --values --crop 256 \
+      --start-from runs/orders/last.ckpt
 """
 
 import argparse
@@ -36,10 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounding", action="store_true", help="fine-tune through the integer rounding"
     )
-    parser.add_argument(
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument(
         "--entropy",
         action="store_true",
         help="train hyper transforms and entropy model alone, for all orders (needs --start-from)",
+    )
+    alone.add_argument(
+        "--values",
+        action="store_true",
+        help="train a head for a probability per value alone (needs --start-from)",
     )
     parser.add_argument(
         "--series",
@@ -65,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of orders with shuffled channels, before groups are chosen; default 0",
     )
+    parser.add_argument(
+        "--clustering",
+        type=float,
+        metavar="WEIGHT",
+        help="add this times a k-means distance of the latent channels to the loss",
+    )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument(
         "--crop", type=int, default=128, help="crop size, a multiple of 64 (16 of series)"
@@ -72,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--late-crop", type=int, help="crop size of the last quarter of the time (twice --crop)"
     )
-    parser.add_argument("--learning-rate", type=float, default=7e-4)
+    parser.add_argument("--learning-rate", type=float, help="default 0.0007, with --values 0.002")
     parser.add_argument(
         "--ms-ssim",
         type=float,
@@ -98,10 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit code."""
     import json
 
+    from samebits.learn.grouping.clustering_trainer import ClusteringTrainer
     from samebits.learn.models import ModelConfig
     from samebits.learn.training.entropy_training import EntropyTrainer
     from samebits.learn.training.time_training import TimeTrainer
     from samebits.learn.training.train import Trainer, TrainOptions
+    from samebits.learn.training.value_training import ValueTrainer
 
     config = ModelConfig()
     if arguments.config is not None:
@@ -114,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch=arguments.batch,
         crop=arguments.crop,
         late_crop=arguments.late_crop or 2 * arguments.crop,
-        learning_rate=arguments.learning_rate,
+        learning_rate=arguments.learning_rate or (2e-3 if arguments.values else 7e-4),
         ms_ssim_weight=arguments.ms_ssim,
         seed=arguments.seed,
         device=arguments.device,
@@ -126,12 +142,18 @@ def run(arguments: argparse.Namespace) -> int:
         permuted_orders=arguments.permuted_orders,
     )
     try:
-        if arguments.series:
+        if arguments.entropy:
+            trainer = EntropyTrainer(options, config)
+        elif arguments.series:
             trainer = TimeTrainer(
                 options, time_width=arguments.time_width, time_from=arguments.time_from
             )
+        elif arguments.values:
+            trainer = ValueTrainer(options, config)
+        elif arguments.clustering is not None:
+            trainer = ClusteringTrainer(options, config, weight=arguments.clustering)
         else:
-            trainer = (EntropyTrainer if arguments.entropy else Trainer)(options, config)
+            trainer = Trainer(options, config)
         path = trainer.run()
     except (ValueError, FileNotFoundError) as error:
         print(f"samebits train: {error}", file=sys.stderr)

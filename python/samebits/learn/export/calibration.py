@@ -19,16 +19,19 @@ MOTION = 4
 
 
 def networks_of(model: PictureModel) -> dict[str, Network]:
-    """The networks under the names they have in the weights file."""
-    time = {} if model.time is None else {"time": model.time.network}
-    return {
+    """The networks of a model under the names they have in the weights file."""
+    networks = {
         "g_a": model.g_a,
         "g_s": model.g_s,
         "h_a": model.h_a,
         "h_s": model.h_s,
         "entropy": model.entropy.head,
-        **time,
     }
+    if model.values is not None:
+        networks["values"] = model.values.network
+    if model.time is not None:
+        networks["time"] = model.time.network
+    return networks
 
 
 @dataclass
@@ -61,6 +64,8 @@ def calibrate(
 
     def see_hidden(value: Tensor) -> Tensor:
         ranges.hidden = max(ranges.hidden, value.abs().max().item())
+        if model.values is not None:
+            model.values.network(value)
         return value
 
     model.entropy.tap = see_hidden

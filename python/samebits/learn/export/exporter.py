@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...kernels import CdfTables
+from ..grouping.group_file import read_groups
 from ..models import PictureModel
 from ..models.config import QUALITIES
 from ..models.entropy_model import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS
@@ -17,6 +18,7 @@ from ..models.network import Network, Op
 from ..training.checkpoint import model_from_checkpoint
 from ..training.pictures import load_pictures, random_crops
 from .calibration import Ranges, calibrate, networks_of
+from .permutation import group_tensors, permute_tensors
 from .quantize import IntegerConv, Proof, quantize_conv
 from .scales import (
     ACTIVATION_LIMIT,
@@ -27,8 +29,10 @@ from .scales import (
     Y_SCALE,
     ModelScales,
     RegisterScales,
+    coefficient_scales,
     model_scales,
 )
+from .value_tensors import add_value_head
 from .weights_file import write_weights
 
 GAIN_SHIFT = 24
@@ -59,8 +63,9 @@ def export_model(model: PictureModel, ranges: Ranges) -> Exported:
         tensors["time.clamp"] = np.array([-LATENT_LIMIT, LATENT_LIMIT], np.int32)
         tensors["time.z_row"] = _z_rows(model, model.time.log2_z_scale)
     _add_cdf_tables(tensors)
-    tensors["groups"] = np.array(config.groups, np.int32)
-    tensors["phase_groups"] = np.array(config.phase_groups, np.int32)
+    if model.values is not None:
+        add_value_head(tensors, proofs, model.values, coefficient_scales(model, ranges))
+    tensors |= group_tensors(config.groups, config.phase_groups)
     tensors["config"] = np.zeros(16, np.int32)
     tensors["config"][:8] = [
         1,
@@ -76,14 +81,29 @@ def export_model(model: PictureModel, ranges: Ranges) -> Exported:
 
 
 def export_checkpoint(
-    checkpoint: Path, data: Path, out: Path, *, crops: int, limit: int, name: str
+    checkpoint: Path,
+    data: Path,
+    out: Path,
+    *,
+    crops: int,
+    limit: int,
+    name: str,
+    groups: Path | None = None,
 ) -> tuple[Exported, str]:
-    """Calibrate, quantize, prove and write; returns what was exported and the file's SHA-256."""
+    """Calibrate, quantize, prove and write; returns what was exported and the file's SHA-256.
+
+    With a file of learned ``groups`` the latent channels are put in its order (E4).
+    """
     model = model_from_checkpoint(checkpoint)
+    grouping = None
+    if groups is not None:
+        grouping = read_groups(groups, channels=model.config.latent_channels)
     pictures = load_pictures(data, smallest=256, limit=limit)
     random = np.random.default_rng(0)
     samples = random_crops(pictures.train, count=crops, size=256, random=random)
     exported = export_model(model, calibrate(model, samples))
+    if grouping is not None:
+        exported = replace(exported, tensors=permute_tensors(exported.tensors, model, grouping))
     tightest = max(proof.accumulator_bits for proof in exported.proofs)
     least = min(proof.bits_gained for proof in exported.proofs)
     description = {

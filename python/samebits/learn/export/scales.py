@@ -75,6 +75,9 @@ def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
         "h_s": (z_hat, full, h_s_output),
         "entropy": (hidden, activation, head_output),
     }
+    if model.values is not None:
+        scale = np.tile(coefficient_scales(model, ranges), m)
+        ends["values"] = (hidden, activation, scale)
     if model.time is not None:
         scale_in, scale_out = time_ends(model.time, features)
         ends["time"] = (scale_in, activation, scale_out)
@@ -90,6 +93,13 @@ def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
         for name, network in networks_of(model).items()
     }
     return ModelScales(networks, z, z_hat, features, hidden)
+
+
+def coefficient_scales(model: PictureModel, ranges: Ranges) -> np.ndarray:
+    """Integer steps per unit of the coefficients of a probability per value, (J,)."""
+    assert model.values is not None
+    largest = ranges.per_channel["values"].reshape(-1, model.values.coefficients).amax(0)
+    return FULL_LIMIT / (HEADROOM * np.maximum(largest.double().numpy(), SMALLEST_RANGE))
 
 
 def time_ends(time: TimeContext, features: float) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,10 @@ class ModelConfig:
     lmbda_low, lmbda_high : weight of the mean squared error (8-bit scale) at quality 0 and 100.
     gain_knots : knots of the piecewise linear log-gain over quality.
     leaky : the activation is max(v, v * 2**-leaky).
+    value_width : channels of the hidden layer of the head for a probability per value (E5); 0: the
+        model has no such head.
+    value_radius : it knows the values -radius ... radius. value_coefficients : J, even.
+    value_rows : CDF rows (first, end) of the elements that it codes.
     time_width : channels of the network for series (E6); 0: the model has none.
     """
 
@@ -45,6 +49,10 @@ class ModelConfig:
     lmbda_high: float = 0.15
     gain_knots: int = 9
     leaky: int = 3
+    value_width: int = 0
+    value_radius: int = 7
+    value_coefficients: int = 4
+    value_rows: tuple[int, int] = (8, 40)
     time_width: int = 0
 
     def __post_init__(self) -> None:

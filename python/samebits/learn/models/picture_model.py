@@ -14,6 +14,7 @@ from .entropy_model import EntropyModel, gaussian_bits
 from .network import ste_round
 from .time_context import TimeContext
 from .transforms import PIXEL_UNIT, analysis, hyper_analysis, hyper_synthesis, synthesis
+from .value_head import ValueHead
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class PictureModel(nn.Module):
         self.h_a = hyper_analysis(config)
         self.h_s = hyper_synthesis(config)
         self.entropy = EntropyModel(config)
+        self.values = ValueHead(config) if config.value_width else None
         knots = torch.linspace(0, 100, config.gain_knots)
         # At high rates the best step size is sqrt(24 / lambda) in pixel levels.
         log2_gain = torch.tensor(

@@ -1,0 +1,52 @@
+"""Training with the k-means term switched on: ``samebits train --clustering WEIGHT`` (E4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from ..models import ModelConfig
+from ..models.transforms import PIXEL_UNIT
+from ..training.loss import LossTerms
+from ..training.pictures import random_crops
+from ..training.train import Trainer, TrainOptions
+from .clustering_loss import ClusteringTerm
+
+PROBE_CROPS = 4
+
+
+class ClusteringTrainer(Trainer):
+    """Minimizes R + lambda D + ``weight`` times the k-means distance of the latent channels.
+
+    ``count`` is the number of clusters, the model's number of groups if None. The centroids start
+    anew when a run is resumed, from where the channels are then.
+    """
+
+    def __init__(
+        self, options: TrainOptions, config: ModelConfig, *, weight: float, count: int | None = None
+    ) -> None:
+        super().__init__(options, config)
+        if not weight > 0:
+            raise ValueError(f"the weight of the clustering term is {weight}, must be above 0")
+        random = np.random.default_rng(options.seed)
+        probe = random_crops(
+            self.pictures.train, count=PROBE_CROPS, size=options.crop, random=random
+        )
+        self.weight = weight
+        self.probe = (probe.to(self.device).float() - 128) / PIXEL_UNIT
+        self.term = ClusteringTerm(
+            self.model.g_a(self.probe),
+            count=count or len(self.config.groups),
+            seed=options.seed,
+        )
+
+    def forward_batch(self) -> LossTerms:
+        """Losses of a new batch, the term included."""
+        terms = super().forward_batch()
+        return replace(terms, loss=terms.loss + self.weight * self.distance())
+
+    def distance(self) -> Tensor:
+        """The k-means distance now; it moves the centroids."""
+        return self.term(self.model.g_a(self.probe))
