@@ -59,10 +59,9 @@ StepParameters EntropyModel::parameters(size_t step, const Ready& ready) const {
   const int64_t per_element = values_ == nullptr ? 0 : values_->coefficients;
   parameters.coefficients.resize(first * per_element);
   const auto compute = [&](int64_t n) {
-    const Block& block = blocks[n];
-    block_parameters(block, parameters.mean.data() + block.first,
-                     parameters.row.data() + block.first,
-                     parameters.coefficients.data() + block.first * per_element);
+    block_parameters(blocks[n], parameters.mean.data() + blocks[n].first,
+                     parameters.row.data() + blocks[n].first,
+                     parameters.coefficients.data() + blocks[n].first * per_element);
   };
   const auto computed = [&](int64_t, int64_t end) {
     const Block& last = blocks[end - 1];
@@ -82,8 +81,8 @@ void EntropyModel::block_parameters(const Block& block, int16_t* mean, uint8_t* 
   std::vector<int16_t> hidden(static_cast<size_t>(count) * model_.context_channels), next;
   context_.activations(block.sums, at, block.begin, block.end, hidden.data());
   if (values_ != nullptr) {
-    const ConvLayer& layer = block.layers->coefficients;
-    run_value_head(*values_, layer, hidden, count, coefficients + block.begin * layer.out_channels);
+    const ConvLayer& last = block.layers->coefficients;
+    run_value_head(*values_, last, hidden, count, coefficients + block.begin * last.out_channels);
   }
   const std::vector<ConvLayer>& network = model_.entropy.layers();
   for (size_t i = 0; i + 1 < network.size(); ++i) {

@@ -1,5 +1,6 @@
 // arithmetic.md 5, seen from the decoder.
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <type_traits>
 
@@ -50,6 +51,17 @@ struct TableRows {
   }
 };
 
+// The last of the n entries that starts at or before t, without a branch that depends on t.
+uint32_t entry_at(const uint16_t* c, uint32_t n, uint32_t t) {
+  uint32_t entry = 0;
+  for (uint32_t step = std::bit_floor(n - 1); step != 0; step >>= 1) {
+    const uint32_t next = entry + step;
+    const uint32_t start = c[next < n ? next : entry];
+    entry = next < n && start <= t ? next : entry;
+  }
+  return entry;
+}
+
 // The same where symbols may have rows of their own.
 struct OwnRows {
   TableRows table;
@@ -58,10 +70,9 @@ struct OwnRows {
   uint32_t take(size_t i, uint32_t& range, uint32_t& code) const {
     if (!values.has(table.rows[i])) return table.take(i, range, code);
     const uint16_t* const c = values.of(i);
-    const uint32_t t = target(code, range);
-    uint32_t entry = 0;
-    for (int next = 1; next < values.entries; ++next) entry += c[next] <= t;
-    const bool is_escape = entry + 1 == static_cast<uint32_t>(values.entries);
+    const uint32_t n = static_cast<uint32_t>(values.entries);
+    const uint32_t entry = entry_at(c, n, target(code, range));
+    const bool is_escape = entry + 1 == n;
     samebits::take(c[entry], is_escape ? 1u << kCdfBits : c[entry + 1], range, code);
     return entry;
   }

@@ -61,7 +61,7 @@ void compare(const Model& model, const Schedule& schedule, int height, int width
   // they can be.
   const Tensor<int16_t> prediction =
       random_tensor(random, height, width, model.latent_channels, 32767);
-  EntropyModel entropy(model, 50, schedule, {features, prediction});
+  EntropyModel entropy(model, nullptr, 50, schedule, {features, prediction});
   for (size_t step = 0; step < schedule.size(); ++step) {
     for (size_t n = 0; n < schedule[step].size(); ++n) {
       CHECK(entropy.sums(step, n).data ==

@@ -110,7 +110,7 @@ struct Parameters {
 Parameters parameters_of(const Model& model, const Schedule& schedule,
                          const HyperInformation& hyper, const Tensor<int16_t>& y) {
   Parameters all;
-  EntropyModel entropy(model, kQuality, schedule, hyper);
+  EntropyModel entropy(model, nullptr, kQuality, schedule, hyper);
   for (size_t step = 0; step < schedule.size(); ++step) {
     const StepParameters found = entropy.parameters(step, [](const StepParameters&, int64_t) {});
     std::vector<int32_t> symbols;

@@ -31,7 +31,7 @@ void round_trips() {
   for (const auto& [radius, coefficients] : {std::pair{7, 4}, {3, 2}, {31, 16}}) {
     const Model model = model_with_head(radius, coefficients);
     for (const ScheduleSpec& schedule :
-         {ScheduleSpec{0, 0, {}}, {2, 0, {}}, {2, 2, {4, 4}}, {2, 3, {}}}) {
+         {ScheduleSpec{0, 0, {}}, {2, 2, {4, 4}}, {2, 3, {}}, {6, 1, {3, 3, 2}, 0, 1}}) {
       const EncodeResult plain = encode(model, rgb, width, height, schedule, false);
       const EncodeResult coded = encode(model, rgb, width, height, schedule, true);
       CHECK(coded.stream != plain.stream);

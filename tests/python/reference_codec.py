@@ -376,7 +376,10 @@ class State:
 
 
 def step_parameters(weights, quality, state: State, view=None):
-    """Mean correction, log-scale and context activations; `view` holds channels, None holds all."""
+    """Mean correction, log-scale and context activations of every element.
+
+    `view` holds channels, None holds all.
+    """
     latents = state.proxy.shape[-1]
     seen = np.isin(np.arange(latents), list(range(latents) if view is None else view))
     proxy = np.where(seen, state.proxy, state.prediction)
@@ -424,13 +427,15 @@ def add_time(weights, quality, earlier, features, prediction):
     return np.clip(features + out[..., :count], low, high), clamp16(prediction + out[..., count:])
 
 
-def step_elements(weights, quality, state: State, rectangle):
-    """Indices, mean, CDF row of a rectangle's elements in coding order; context activations."""
+def step_elements(weights, quality, state: State, rectangle, *, values: bool):
+    """Indices, mean, CDF row and own row (or None) of a rectangle's elements in coding order."""
     delta, log_scale, hidden = step_parameters(weights, quality, state, rectangle[3])
     index = rectangle_index(state.proxy.shape, rectangle)
     mean = clamp16(state.prediction[index] + delta[index])
     row = (log_scale[index] + weights["log2_gain"][quality][index[2]] + 64) >> 7
-    return np.array(index), mean, np.clip(row, 0, int(weights["config"][7]) - 1), hidden
+    row = np.clip(row, 0, int(weights["config"][7]) - 1)
+    own = value_rows(weights, hidden, index, row) if values else [None] * len(row)
+    return np.array(index), mean, row, own
 
 
 def decode_latents(weights, stream, decoder, earlier):
@@ -450,13 +455,14 @@ def decode_latents(weights, stream, decoder, earlier):
     state = State(prediction.copy(), np.zeros_like(prediction), prediction, features)
     model_groups = weights["phase_groups" if stream.phases == 3 else "groups"]
     for step in make_steps(stream, int(weights["config"][1]), model_groups):
-        parts = [step_elements(weights, quality, state, rectangle) for rectangle in step]
-        index, mean, row = (np.concatenate([part[n] for part in parts], -1) for n in range(3))
+        parts = [
+            step_elements(weights, quality, state, rectangle, values=stream.values)
+            for rectangle in step
+        ]
+        *arrays, own = zip(*parts, strict=True)
+        index, mean, row = (np.concatenate(axis, -1) for axis in arrays)
         index = tuple(index)
-        own = None
-        if stream.values:
-            own = [r for at, _, rows, h in parts for r in value_rows(weights, h, tuple(at), rows)]
-        k = decoder.decode(row, own)
+        k = decoder.decode(row, [element for part in own for element in part])
         assert np.abs(k).max(initial=0) <= 2**20
         residual = round_shift(k * weights["inverse_gain"][quality][index[2]], 8)
         state.proxy[index] = clamp16(mean + residual)

@@ -16,7 +16,7 @@ from tiny_model import tiny_model, wavy_picture
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder to work in, with three frames and a model, which has learned nothing: earlier
-    pictures never make a picture smaller, so all become key pictures."""
+    pictures make no picture much smaller, so some become key pictures."""
     monkeypatch.chdir(tmp_path)
     Path("model").write_bytes(tiny_model(time=True))
     for n in range(3):
@@ -37,7 +37,7 @@ def names() -> set[str]:
 
 def test_there_and_back(folder, capsys):
     assert run("encode", "--series", *FRAMES, "-o", "clip.sames", "-q", "70") == 0
-    assert "clip.sames: 3 pictures, 3 of them key pictures, " in capsys.readouterr().out
+    assert "clip.sames: 3 pictures, 2 of them key pictures, " in capsys.readouterr().out
     assert run("decode", "clip.sames", "-o", "out/") == 0
     assert "out/clip_00000.png to clip_00002.png: 40 x 24, 3 pictures" in capsys.readouterr().out
     expected = list(samebits.decode_series(Path("clip.sames").read_bytes(), model="model"))

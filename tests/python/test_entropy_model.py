@@ -60,8 +60,8 @@ def test_incremental_steps_equal_full_passes(weights_file, schedule, size):
     for step in steps_of(weights_file, schedule):
         for *rectangle, view in step:
             channels = view and {c for begin, end in view for c in range(begin, end)}
-            index, mean, row = reference.step_elements(
-                weights, quality, state, (*rectangle, channels)
+            index, mean, row, _ = reference.step_elements(
+                weights, quality, state, (*rectangle, channels), values=False
             )
             np.testing.assert_array_equal(trace.mean[tuple(index)], mean)
             np.testing.assert_array_equal(trace.rows[tuple(index)], row)

@@ -20,6 +20,8 @@ SCHEDULES = {
     "groups": {"mode": 2, "phases": 0},
     "four phases": {"mode": 2, "phases": 2, "groups": [2, 6]},
     "diagonal": {"mode": 2, "phases": 3},
+    "mode 4": {"mode": 4, "phases": 1, "groups": [3, 3, 2]},
+    "mode 6": {"mode": 6, "phases": 0, "groups": [2, 2, 3, 1], "first": 2},
 }
 
 

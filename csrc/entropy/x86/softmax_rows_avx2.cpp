@@ -124,15 +124,26 @@ void softmax_rows_avx2(const int16_t* logits, int64_t count, uint16_t* starts) {
 
 void shaped_rows_avx2(const ValueShapes& shapes, const uint8_t* rows, const int16_t* coefficients,
                       int64_t count, uint16_t* starts) {
+  constexpr int kPart = 256;
   const ExpTables tables;
   const __m256i half = _mm256_set1_epi32(shapes.shift == 0 ? 0 : 1 << (shapes.shift - 1));
   const __m128i shift = _mm_cvtsi32_si128(shapes.shift);
-  for (int64_t i = 0; i < count; ++i) {
-    if (rows[i] < shapes.first_row || rows[i] >= shapes.end_row) continue;
-    const int16_t* base = shapes.base + (rows[i] - shapes.first_row) * kVectorEntries;
-    const int16_t* coefficient = coefficients + i * shapes.coefficients;
-    softmax_row(tables, shaped_logits(shapes, base, coefficient, half, shift),
-                starts + i * kVectorEntries);
+  const unsigned own_rows = static_cast<unsigned>(shapes.end_row - shapes.first_row);
+  uint8_t own[kPart];  // elements that have rows, found without a branch that cannot be predicted
+  for (int64_t begin = 0; begin < count; begin += kPart) {
+    const int part = count - begin < kPart ? static_cast<int>(count - begin) : kPart;
+    int found = 0;
+    for (int i = 0; i < part; ++i) {
+      own[found] = static_cast<uint8_t>(i);
+      found += static_cast<unsigned>(rows[begin + i] - shapes.first_row) < own_rows;
+    }
+    for (int n = 0; n < found; ++n) {
+      const int64_t i = begin + own[n];
+      const int16_t* base = shapes.base + (rows[i] - shapes.first_row) * kVectorEntries;
+      const int16_t* coefficient = coefficients + i * shapes.coefficients;
+      softmax_row(tables, shaped_logits(shapes, base, coefficient, half, shift),
+                  starts + i * kVectorEntries);
+    }
   }
 }
 
