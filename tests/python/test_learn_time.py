@@ -10,9 +10,11 @@ from samebits import _core  # noqa: E402
 from samebits.cli import main  # noqa: E402
 from samebits.learn.export.calibration import calibrate  # noqa: E402
 from samebits.learn.export.exporter import export_model  # noqa: E402
+from samebits.learn.export.permutation import permute_tensors  # noqa: E402
 from samebits.learn.export.rounding import round_like_integers, stop_rounding  # noqa: E402
 from samebits.learn.export.scales import Y_SCALE  # noqa: E402
 from samebits.learn.export.weights_file import write_weights  # noqa: E402
+from samebits.learn.grouping.group_file import Grouping  # noqa: E402
 from samebits.learn.models.time_context import TimeContext  # noqa: E402
 from samebits.learn.training.checkpoint import (  # noqa: E402
     load_checkpoint,
@@ -23,6 +25,7 @@ from samebits.learn.training.clips import load_clips, random_clip_crops  # noqa:
 from samebits.learn.training.time_training import TimeTrainer, fit_time  # noqa: E402
 from samebits.learn.training.train import TrainOptions  # noqa: E402
 from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
+from tiny_model import write_safetensors  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -99,6 +102,20 @@ def test_a_series_of_the_exported_model(core):
     series = samebits.encode_series(frames, model=core, quality=60, keys="regular")
     assert samebits.series_info(series, model=core).key_pictures == (0,)
     assert len(list(samebits.decode_series(series, model=core))) == 4
+
+
+def test_another_order_of_the_channels_gives_the_same_series(exported, core):
+    model, export = exported
+    channels = np.random.default_rng(5).permutation(16).tolist()
+    grouping = Grouping((tuple(channels[:5]), tuple(channels[5:])))
+    permuted = _core.Model(write_safetensors(permute_tensors(export.tensors, model, grouping)))
+    # One step for all channels: their order cannot matter. Sizes are the same, bytes need not be.
+    options = {"mode": 0, "quality": 80, "keys": "regular"}
+    pictures = [
+        list(samebits.decode_series(samebits.encode_series(moving_frames(3), **chosen), model=m))
+        for m, chosen in ((m, {"model": m, **options}) for m in (core, permuted))
+    ]
+    assert all(np.array_equal(a, b) for a, b in zip(*pictures, strict=True))
 
 
 def test_rounding_takes_the_network_along(exported):
