@@ -5,11 +5,9 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -17,6 +15,7 @@
 #include "bindings/bindings.h"
 #include "codec/decode_picture.h"
 #include "codec/encode_picture.h"
+#include "codec/full_pass.h"
 #include "codec/hyper_latents.h"
 #include "codec/model.h"
 #include "codec/schedule.h"
@@ -169,6 +168,22 @@ LatentTrace trace_latents(const Model& model, const PictureView& picture, int qu
   return trace;
 }
 
+// The encoder's step loop over latents that are there already: what the loop alone costs.
+Tensor<int16_t> code_again(const Model& model, const LatentTrace& trace, int quality,
+                           const ScheduleSpec& spec) {
+  const Schedule schedule = make_schedule(spec, model.groups, ErrorKind::invalid_argument);
+  StepQuantizer quantizer(model, nullptr, quality, kPlainRounding, trace.y);
+  return code_latents(model, nullptr, quality, schedule, {trace.features, trace.prediction},
+                      quantizer);
+}
+
+// Mean and row of every element if all others were known.
+StepParameters full_pass_of(const Model& model, const LatentTrace& trace, int quality) {
+  Mask mask(model.latent_channels);
+  mask.update({Rect{0, model.latent_channels, kAllPhases}});
+  return full_pass(model, quality, {trace.y_hat, mask, trace.prediction, trace.features, View{}});
+}
+
 const Network& network_of(const Model& model, const std::string& name) {
   if (name == "g_a") return model.analysis;
   if (name == "g_s") return model.synthesis;
@@ -209,33 +224,6 @@ std::vector<Array<int16_t>> py_run_layers(const Model& model, const std::string&
     arrays.push_back(as_array(std::move(out)));
   }
   return arrays;
-}
-
-using PyView = std::optional<std::vector<std::pair<int, int>>>;
-using PyRect = std::tuple<int, int, int, PyView>;
-
-std::vector<std::vector<PyRect>> py_schedule_steps(const ScheduleSpec& spec,
-                                                   const ChannelGroups& groups) {
-  std::vector<std::vector<PyRect>> steps;
-  for (const Step& step : make_schedule(spec, groups, ErrorKind::invalid_argument)) {
-    std::vector<PyRect>& rects = steps.emplace_back();
-    for (const Rect& rect : step) {
-      PyView view;
-      if (!rect.view.empty()) view.emplace();
-      for (const ChannelRange& range : rect.view) view->emplace_back(range.begin, range.end);
-      rects.emplace_back(rect.channel_begin, rect.channel_end, rect.phase_mask, std::move(view));
-    }
-  }
-  return steps;
-}
-
-ChannelGroups make_groups(int latent_channels, std::vector<uint32_t> groups,
-                          std::vector<uint32_t> phase_groups) {
-  if (latent_channels < 1 || latent_channels > static_cast<int>(kMaxLatentChannels)) {
-    fail(ErrorKind::invalid_argument,
-         "latent_channels is " + std::to_string(latent_channels) + ", must be 1 to 1024");
-  }
-  return {latent_channels, std::move(groups), std::move(phase_groups)};
 }
 
 double bits_of(uint64_t bits_q16) {
@@ -325,26 +313,38 @@ void bind_functions(py::module_& m) {
         py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(), py::arg("quality"),
         py::arg("schedule") = ScheduleSpec{}, py::arg("deadzone_q8") = kPlainRounding);
 
+  const auto again = [](const Model& model, const LatentTrace& latents, int quality,
+                        const ScheduleSpec& schedule) {
+    Tensor<int16_t> y_hat;
+    {
+      py::gil_scoped_release release;
+      y_hat = code_again(model, latents, quality, schedule);
+    }
+    return as_array(std::move(y_hat));
+  };
+  m.def("code_latents", again, "The step loop of the encoder over the latents of a trace: y_hat",
+        py::arg("model"), py::arg("latents"), py::kw_only(), py::arg("quality"),
+        py::arg("schedule"));
+
+  const auto pass = [](const Model& model, const LatentTrace& latents, int quality) {
+    StepParameters all;
+    {
+      py::gil_scoped_release release;
+      all = full_pass_of(model, latents, quality);
+    }
+    const Tensor<int16_t>& y = latents.y;
+    const std::vector<py::ssize_t> shape{y.height, y.width, y.channels};
+    return std::pair(as_array(std::move(all.mean), shape), as_array(std::move(all.row), shape));
+  };
+  m.def("full_pass", pass,
+        "Mean and CDF row of every element, from one pass of the entropy network over all of its "
+        "inputs, as if every other element were known",
+        py::arg("model"), py::arg("latents"), py::kw_only(), py::arg("quality"));
+
   m.def("run_network", &py_run_network, py::arg("model"), py::arg("name"),
         py::arg("x").noconvert());
   m.def("run_layers", &py_run_layers, "The outputs of all operations of a network",
         py::arg("model"), py::arg("name"), py::arg("x").noconvert());
-}
-
-void bind_schedules(py::module_& m) {
-  py::class_<ChannelGroups>(m, "ChannelGroups", "What a schedule needs to know of a model")
-      .def(py::init(&make_groups), py::kw_only(), py::arg("latent_channels"),
-           py::arg("groups") = std::vector<uint32_t>{},
-           py::arg("phase_groups") = std::vector<uint32_t>{})
-      .def_readonly("latent_channels", &ChannelGroups::latent_channels)
-      .def_readonly("groups", &ChannelGroups::groups)
-      .def_readonly("phase_groups", &ChannelGroups::phase_groups);
-
-  m.def("schedule_steps", &py_schedule_steps,
-        "Steps as lists of (channel begin, channel end, phase mask, view). A view is None if the "
-        "rectangle may see all that is known, otherwise a list of (channel begin, channel end): it "
-        "sees these channels only. InvalidArgument for a schedule that does not fit the groups.",
-        py::arg("schedule"), py::arg("groups"));
 }
 
 }  // namespace
@@ -353,7 +353,6 @@ void bind_codec(py::module_& m) {
   bind_model(m);
   bind_results(m);
   bind_functions(m);
-  bind_schedules(m);
 }
 
 }  // namespace samebits

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_entropy(m);
   samebits::bind_value_rows(m);
   samebits::bind_bitstream(m);
+  samebits::bind_schedules(m);
   samebits::bind_codec(m);
   samebits::bind_cuda(m);
 }

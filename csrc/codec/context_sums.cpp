@@ -111,8 +111,8 @@ void ContextSums::activations(int buffer, const MaskedPositions& positions, int6
   const int c1 = model_.context_channels;
   std::vector<int32_t> accumulators((end - begin) * c1);
   int32_t* acc = accumulators.data();
-  for (int64_t n = begin; n < end; ++n, acc += c1) {
-    const Position at = positions.at(n);
+  Position at = positions.at(begin);
+  for (int64_t n = begin; n < end; ++n, acc += c1, at = positions.next(at)) {
     std::copy_n(sums_[buffer].at(at.row, at.column), c1, acc);
     add_wrapping(acc, bias_, c1);
   }

@@ -90,18 +90,18 @@ void EntropyModel::block_parameters(const Block& block, int16_t* mean, uint8_t* 
     conv2d(network[i], hidden.data(), 1, count, next.data());
     std::swap(hidden, next);
   }
-  std::vector<int16_t> delta(static_cast<size_t>(count) * channels), log_scale(delta.size());
-  conv2d(block.layers->delta, hidden.data(), 1, count, delta.data());
-  conv2d(block.layers->log_scale, hidden.data(), 1, count, log_scale.data());
+  next.resize(static_cast<size_t>(count) * 2 * channels);
+  conv2d(block.layers->last, hidden.data(), 1, count, next.data());
 
   const int32_t* log2_gain = model_.log2_gain.row(quality_) + rect.channel_begin;
-  for (int i = 0; i < count; ++i) {
-    const Position p = at.at(block.begin + i);
+  Position p = at.at(block.begin);
+  for (int i = 0; i < count; ++i, p = at.next(p)) {
     // An element is coded once, and until then its proxy is the prediction.
     const int16_t* prediction = proxy().at(p.row, p.column) + rect.channel_begin;
-    const int64_t from = int64_t{i} * channels, to = (block.begin + i) * channels;
-    means_and_rows(prediction, delta.data() + from, log_scale.data() + from, log2_gain,
-                   model_.scale_rows, channels, mean + to, row + to);
+    const int16_t* delta = next.data() + int64_t{i} * 2 * channels;
+    const int64_t to = (block.begin + i) * channels;
+    means_and_rows(prediction, delta, delta + channels, log2_gain, model_.scale_rows, channels,
+                   mean + to, row + to);
   }
 }
 

@@ -16,6 +16,8 @@ constexpr int phase_of(int row, int column) {
 struct Position {
   int row = 0;
   int column = 0;
+
+  bool operator==(const Position&) const = default;
 };
 
 // Positions of a phase mask on a grid, in coding order (row by row).
@@ -33,6 +35,15 @@ class MaskedPositions {
   int64_t count() const { return before(height_); }
   // The n-th of all positions, 0 <= n < count().
   Position at(int64_t n) const;
+  // The one after `position`. Behind the last one, some row beyond.
+  Position next(Position position) const {
+    const Line& line = line_[position.row & 1];
+    position.column += line.stride;
+    if (position.column < line.first + line.count * line.stride) return position;
+    position.row += line_[(position.row + 1) & 1].count != 0 ? 1 : 2;
+    position.column = line_[position.row & 1].first;
+    return position;
+  }
 
  private:
   struct Line {

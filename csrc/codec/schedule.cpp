@@ -25,11 +25,16 @@ void check_sizes(const std::vector<uint32_t>& sizes, int latent_channels, ErrorK
   if (sizes.size() <= kMaxGroups && !empty_group && sum == static_cast<uint64_t>(latent_channels)) {
     return;
   }
-  fail(blame, "the " + std::to_string(sizes.size()) + " channel groups have " +
-                  std::to_string(sum) +
-                  " channels together; they must be 1 to 64 groups of at least one channel, and "
-                  "the model has " +
-                  std::to_string(latent_channels) + " latent channels");
+  const std::string what = "the " + std::to_string(sizes.size()) + " channel groups have " +
+                           std::to_string(sum) + " channels together; the model has " +
+                           std::to_string(latent_channels) + " latent channels";
+  if (sizes.size() > kMaxGroups || sizes.empty() || empty_group) {
+    fail(blame, what + ", in 1 to 64 groups of at least one channel");
+  }
+  const char* fault = sum < static_cast<uint64_t>(latent_channels)
+                          ? ", so some would never be coded"
+                          : ", so there are none for the last groups";
+  fail(blame, what + fault);
 }
 
 std::vector<uint32_t> even_sizes(uint32_t count, int latent_channels, ErrorKind blame) {
@@ -43,13 +48,6 @@ std::vector<uint32_t> even_sizes(uint32_t count, int latent_channels, ErrorKind 
   std::vector<uint32_t> sizes(count, channels / count);
   for (uint32_t i = 0; i < channels % count; ++i) ++sizes[i];
   return sizes;
-}
-
-std::vector<uint32_t> sizes_of(const ScheduleSpec& spec, const ChannelGroups& model,
-                               ErrorKind blame) {
-  if (spec.even_groups != 0) return even_sizes(spec.even_groups, model.latent_channels, blame);
-  if (!spec.groups.empty()) return spec.groups;
-  return spec.phases == kDiagonal ? model.phase_groups : model.groups;
 }
 
 std::vector<ChannelRange> channel_ranges(const std::vector<uint32_t>& sizes) {
@@ -91,11 +89,7 @@ Schedule phase_by_phase(const std::vector<Step>& channel_steps, const std::vecto
 }
 
 Schedule steps_of(const ScheduleSpec& spec, const ChannelGroups& model, ErrorKind blame) {
-  check_schedule(spec, blame);
-  std::vector<uint32_t> sizes{static_cast<uint32_t>(model.latent_channels)};
-  if (spec.mode != 0) sizes = sizes_of(spec, model, blame);
-  check_sizes(sizes, model.latent_channels, blame);
-  const std::vector<ChannelRange> groups = channel_ranges(sizes);
+  const std::vector<ChannelRange> groups = channel_ranges(group_sizes(spec, model, blame));
   if (spec.phases == kDiagonal) return diagonal(groups, blame);
   check_group_count(spec, groups.size(), blame);
   return phase_by_phase(channel_steps(spec, groups), phase_sets(spec.phases));
@@ -112,6 +106,17 @@ bool holds(const View& view, int channel) {
 }
 
 }  // namespace
+
+std::vector<uint32_t> group_sizes(const ScheduleSpec& spec, const ChannelGroups& model,
+                                  ErrorKind blame) {
+  check_schedule(spec, blame);
+  std::vector<uint32_t> sizes = spec.phases == kDiagonal ? model.phase_groups : model.groups;
+  if (spec.mode == 0) sizes = {static_cast<uint32_t>(model.latent_channels)};
+  if (!spec.groups.empty()) sizes = spec.groups;
+  if (spec.even_groups != 0) sizes = even_sizes(spec.even_groups, model.latent_channels, blame);
+  check_sizes(sizes, model.latent_channels, blame);
+  return sizes;
+}
 
 Schedule make_schedule(const ScheduleSpec& spec, const ChannelGroups& model, ErrorKind blame) {
   Schedule schedule = steps_of(spec, model, blame);

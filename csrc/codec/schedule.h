@@ -45,6 +45,11 @@ struct ChannelGroups {
   std::vector<uint32_t> phase_groups;  // sizes, for phases 3
 };
 
+// Sizes of the channel groups that `spec` speaks of; they add up to the latent channels. Errors as
+// of make_schedule.
+std::vector<uint32_t> group_sizes(const ScheduleSpec& spec, const ChannelGroups& model,
+                                  ErrorKind blame);
+
 // The steps of `spec`. A spec that does not fit the model is Error(blame): corrupt_stream if it
 // came from a stream, invalid_argument if from a caller.
 Schedule make_schedule(const ScheduleSpec& spec, const ChannelGroups& model, ErrorKind blame);

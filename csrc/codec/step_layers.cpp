@@ -79,12 +79,12 @@ std::shared_ptr<const RangeLayers> StepLayers::range(const Model& model, int cha
   for (int ky = 0; ky < kKernel; ++ky) {
     layers->context[ky] = context_layer(model, channel_begin, channel_end, ky);
   }
-  layers->delta = slice_outputs(last, channel_begin, channel_end);
-  layers->log_scale = slice_outputs(last, m + channel_begin, m + channel_end);
+  layers->last =
+      slice_outputs(last, {{channel_begin, channel_end}, {m + channel_begin, m + channel_end}});
   if (model.values) {
     const int j = model.values->coefficients;
-    layers->coefficients =
-        slice_outputs(model.values->network.layers().back(), channel_begin * j, channel_end * j);
+    layers->coefficients = slice_outputs(model.values->network.layers().back(),
+                                         {{channel_begin * j, channel_end * j}});
   }
   if (ranges_.size() < kMostRanges) ranges_[{channel_begin, channel_end}] = layers;
   return layers;

@@ -19,8 +19,8 @@ struct RangeLayers {
   // layer from the range to [kx][C1]. The mask's part is the same at every position: it is the
   // bias.
   ConvLayer context[3];
-  // The last layer of the entropy network.
-  ConvLayer delta, log_scale;
+  // The last layer of the entropy network: [delta | log-scale] of the range.
+  ConvLayer last;
   // The last layer of the network `values`, if the model has it.
   ConvLayer coefficients;
 };

@@ -58,23 +58,26 @@ void ConvLayer::prepare() {
   prepared = true;
 }
 
-ConvLayer slice_outputs(const ConvLayer& layer, int begin, int end) {
-  if (begin < 0 || begin >= end || end > layer.out_channels || layer.depthwise)
-    refuse("only a non-empty range of a dense layer's outputs can be sliced off");
-  const auto slice = [&](const auto& values, int64_t per_output) {
-    using Values = std::decay_t<decltype(values)>;
-    if (values.empty()) return Values();
-    return Values(values.begin() + begin * per_output, values.begin() + end * per_output);
-  };
+ConvLayer slice_outputs(const ConvLayer& layer, const std::vector<OutputRange>& ranges) {
   ConvLayer part;
+  for (const OutputRange& range : ranges) {
+    if (range.begin < 0 || range.begin >= range.end || range.end > layer.out_channels ||
+        layer.depthwise)
+      refuse("only a non-empty range of a dense layer's outputs can be sliced off");
+    const auto append = [&](auto& to, const auto& from, int64_t per_output) {
+      if (from.empty()) return;
+      to.insert(to.end(), from.begin() + range.begin * per_output,
+                from.begin() + range.end * per_output);
+    };
+    append(part.weight, layer.weight, int64_t{layer.kernel} * layer.kernel * layer.in_channels);
+    append(part.bias, layer.bias, 1);
+    append(part.multiplier, layer.multiplier, 1);
+    append(part.shift, layer.shift, 1);
+    part.out_channels += range.end - range.begin;
+  }
   part.in_channels = layer.in_channels;
-  part.out_channels = end - begin;
   part.kernel = layer.kernel;
   part.stride = layer.stride;
-  part.weight = slice(layer.weight, int64_t{layer.kernel} * layer.kernel * layer.in_channels);
-  part.bias = slice(layer.bias, 1);
-  part.multiplier = slice(layer.multiplier, 1);
-  part.shift = slice(layer.shift, 1);
   part.leaky = layer.leaky;
   part.lo = layer.lo;
   part.hi = layer.hi;

@@ -82,8 +82,12 @@ void depthwise_pointwise_rows(const ConvLayer& depthwise, const ConvLayer& point
                               const RowWindow& x, int begin, int end, int16_t* out,
                               const Residual* residual = nullptr);
 
-// The layer with output channels [begin, end) only, prepared.
-ConvLayer slice_outputs(const ConvLayer& layer, int begin, int end);
+struct OutputRange {
+  int begin, end;
+};
+
+// The layer with these output channels only, one range after another; prepared.
+ConvLayer slice_outputs(const ConvLayer& layer, const std::vector<OutputRange>& ranges);
 
 // Largest sum over output channels: max_o (sum |weight[o]| * max_abs_input + |bias[o]|).
 // Accumulators cannot overflow if it is below 2^31 (arithmetic.md 6).

@@ -22,9 +22,11 @@ void prefetch_part(const int16_t* values, int64_t count, int part, int parts) {
 
 // Sums of a group in group order to natural order.
 void copy_sums(const int32_t* acc, int pixels, int channels, int32_t* out, int64_t stride) {
-  for (int p = 0; p < pixels; ++p, acc += kOutputGroup, out += stride)
-    for (int c = 0; c < channels; c += 4)
-      std::copy_n(acc + kQuarterOrder[c / 4], std::min(4, channels - c), out + c);
+  for (int p = 0; p < pixels; ++p, acc += kOutputGroup, out += stride) {
+    int c = 0;
+    for (; c + 4 <= channels; c += 4) std::copy_n(acc + kQuarterOrder[c / 4], 4, out + c);
+    if (c < channels) std::copy_n(acc + kQuarterOrder[c / 4], channels - c, out + c);
+  }
 }
 
 // Sums in natural order.

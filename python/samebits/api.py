@@ -12,6 +12,7 @@ from samebits.errors import InvalidArgument, LimitExceeded, ModelMismatch
 from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
+from samebits.orders import Groups, integer, schedule_of
 from samebits.stream_info import (
     ALPHA,
     EXIF,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DEFAULT_QUALITY = 50
-DEFAULT_MODE = 2
-DEFAULT_PHASES = 3
 DISTRIBUTIONS = ("parametric", "values")
 
 Model = str | PathLike | _core.Model | None
@@ -78,9 +77,11 @@ def encode(
     *,
     quality: int = DEFAULT_QUALITY,
     model: Model = None,
-    mode: int = DEFAULT_MODE,
-    phases: int | None = None,
-    groups: tuple[int, ...] = (),
+    preset: str | None = None,
+    mode: int | None = None,
+    phases: int | str | None = None,
+    groups: Groups = None,
+    first: int | None = None,
     distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -96,8 +97,18 @@ def encode(
         0 (smallest file) ... 100 (best picture).
     model : path of a weights file, optional
         The installed model when not given.
-    mode, phases, groups : int, int, tuple of int
-        The schedule (bitstream.md 2, requirement E3); the default is the model's best one.
+    preset : "fast", "balanced" or "small", optional
+        The order in which latents are coded: fewest steps, the default, smallest file. Or give the
+        order itself (bitstream.md 2, requirement E3):
+    mode : int, optional
+        Channel-dependency mode, 0 ... 6; default 2.
+    phases : str or int, optional
+        "none", "checkerboard", "2x2" or "diagonal", or their numbers 0 ... 3. Diagonal goes with
+        mode 2 and two or four groups, and is the default there; elsewhere "none" is.
+    groups : int or sequence of int, optional
+        Number of even channel groups, or their sizes; the model's own when not given.
+    first : int, optional
+        Modes 5 and 6: how many of the groups are in the first part.
     distribution : str
         How probabilities are given: ``"parametric"`` (mean and scale), or ``"values"``, a
         probability per value (arithmetic.md 9, requirement E5), for models that have a head for
@@ -121,9 +132,11 @@ def encode(
         picture,
         quality=quality,
         model=model,
+        preset=preset,
         mode=mode,
         phases=phases,
         groups=groups,
+        first=first,
         distribution=distribution,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
@@ -135,20 +148,18 @@ def encode_picture(
     *,
     quality: int = DEFAULT_QUALITY,
     model: Model = None,
-    mode: int = DEFAULT_MODE,
-    phases: int | None = None,
-    groups: tuple[int, ...] = (),
+    preset: str | None = None,
+    mode: int | None = None,
+    phases: int | str | None = None,
+    groups: Groups = None,
+    first: int | None = None,
     distribution: str = "parametric",
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
     """Like :func:`encode`, and tell what the encoder knows about the stream."""
-    quality = _integer(quality, name="quality", low=0, high=100)
-    mode = _integer(mode, name="mode", low=0, high=7)
-    if phases is None:
-        phases = 0 if mode == 0 else DEFAULT_PHASES
-    phases = _integer(phases, name="phases", low=0, high=3)
-    sizes = [_integer(size, name="a group's size", low=1, high=1024) for size in groups]
+    quality = integer(quality, name="quality", low=0, high=100)
+    schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
     if distribution not in DISTRIBUTIONS:
         names = " or ".join(repr(name) for name in DISTRIBUTIONS)
         raise InvalidArgument(f"distribution is {distribution!r}, must be {names}")
@@ -157,7 +168,7 @@ def encode_picture(
         model_store.model_for_encoding(model),
         source.rgb,
         quality=quality,
-        schedule=_core.ScheduleSpec(mode=mode, phases=phases, groups=sizes),
+        schedule=schedule,
         values=distribution == "values",
         grey=source.grey,
         chunks=_make_chunks(source),
@@ -361,11 +372,3 @@ def _as_bytes(stream) -> bytes:
     if isinstance(stream, str | PathLike):
         hint = "; for files there is samebits.open(path)"
     raise InvalidArgument(f"a stream is bytes, not {type(stream).__name__}{hint}")
-
-
-def _integer(value, *, name: str, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidArgument(f"{name} is an integer, not {value!r}")
-    if not low <= value <= high:
-        raise InvalidArgument(f"{name} is {value}, must be {low} to {high}")
-    return int(value)

@@ -2,10 +2,9 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from samebits import _core
+from samebits import _core
+from samebits.errors import CorruptStream, InvalidArgument
 
 ICC_PROFILE, EXIF, XMP, ALPHA = 1, 2, 3, 4
 CHUNK_NAMES = {ICC_PROFILE: "icc_profile", EXIF: "exif", XMP: "xmp", ALPHA: "alpha"}
@@ -18,6 +17,25 @@ class ChunkInfo:
     type: int
     name: str
     bytes: int
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Elements that a step codes together (arithmetic.md 4).
+
+    Attributes
+    ----------
+    channels : tuple of int
+        First channel, and the one behind the last.
+    phases : tuple of int
+        At positions of these phases, 2 * (row mod 2) + (column mod 2).
+    view : tuple of tuples of int, or None
+        Ranges of channels whose known values these elements depend on; None for all channels.
+    """
+
+    channels: tuple[int, int]
+    phases: tuple[int, ...]
+    view: tuple[tuple[int, int], ...] | None
 
 
 @dataclass(frozen=True)
@@ -35,11 +53,15 @@ class StreamInfo:
     mode, phases : int
         The schedule, bitstream.md 2.
     groups : tuple of int or None
-        Sizes of the channel groups; None if they are the model's and the model is not at hand.
+        Sizes of the channel groups; None if they depend on the model and it is not at hand.
+    first : int
+        Modes 5 and 6: how many groups are in the first part; 0 in the others.
     distribution : str
         ``"parametric"`` or ``"values"``, see :func:`samebits.encode`.
     steps : int or None
         Steps of the entropy model; None where the groups are not known.
+    order : tuple of tuples of Rectangle, or None
+        What is coded in every step; None where the groups are not known.
     model : str
         The first three bytes of the SHA-256 of the weights file, in hexadecimal.
     bytes, header_bytes, payload_bytes : int
@@ -56,8 +78,10 @@ class StreamInfo:
     mode: int
     phases: int
     groups: tuple[int, ...] | None
+    first: int
     distribution: str
     steps: int | None
+    order: tuple[tuple[Rectangle, ...], ...] | None
     model: str
     bytes: int
     header_bytes: int
@@ -80,7 +104,7 @@ class StreamInfo:
 
 
 def describe_stream(
-    parsed: "_core.ParsedStream", *, size_bytes: int, model: "_core.Model | None"
+    parsed: _core.ParsedStream, *, size_bytes: int, model: _core.Model | None
 ) -> StreamInfo:
     """Put a parsed stream into words.
 
@@ -93,7 +117,9 @@ def describe_stream(
         The stream's model, for the groups that the stream leaves to it.
     """
     header = parsed.header
-    groups = _groups_of(header.schedule, model)
+    schedule = header.schedule
+    groups = _groups_of(schedule, model)
+    order = None if groups is None else _order_of(schedule, groups)
     chunks = tuple(
         ChunkInfo(type=kind, name=CHUNK_NAMES.get(kind, "unknown"), bytes=len(content))
         for kind, content in parsed.chunks
@@ -104,11 +130,13 @@ def describe_stream(
         height=header.height,
         channels=(1 if header.grey else 3) + has_alpha,
         quality=header.quality,
-        mode=header.schedule.mode,
-        phases=header.schedule.phases,
+        mode=schedule.mode,
+        phases=schedule.phases,
         groups=groups,
         distribution="values" if header.values else "parametric",
-        steps=None if groups is None else _step_count(header.schedule, groups),
+        first=schedule.first,
+        steps=None if order is None else len(order),
+        order=order,
         model=header.model_id.hex(),
         bytes=size_bytes,
         header_bytes=parsed.header_bytes,
@@ -118,16 +146,33 @@ def describe_stream(
     )
 
 
-def _groups_of(schedule: "_core.ScheduleSpec", model: "_core.Model | None"):
-    if schedule.groups:
-        return tuple(schedule.groups)
+def _groups_of(schedule: _core.ScheduleSpec, model: _core.Model | None):
+    """Sizes of the groups, if they are known. CorruptStream if they do not fit the model."""
     if model is None:
-        return None
+        return tuple(schedule.groups) or None
     if schedule.mode == 0:
         return (model.latent_channels,)
-    return tuple(model.phase_groups if schedule.phases == 3 else model.groups)
+    try:
+        return tuple(_core.group_sizes(schedule, model.channel_groups))
+    except InvalidArgument as error:
+        raise CorruptStream(f"the schedule does not fit the model: {error}") from error
 
 
-def _step_count(schedule: "_core.ScheduleSpec", groups: tuple[int, ...]) -> int:
-    """bitstream.md 2: phases 2 codes every group four times, phases 3 all four groups a step."""
-    return 4 * len(groups) if schedule.phases == 2 else len(groups)
+def _order_of(schedule: _core.ScheduleSpec, groups: tuple[int, ...]):
+    """The steps, as rectangles."""
+    known = _core.ChannelGroups(latent_channels=sum(groups), groups=groups, phase_groups=groups)
+    try:
+        steps = _core.schedule_steps(schedule, known)
+    except InvalidArgument as error:
+        raise CorruptStream(str(error)) from error
+    return tuple(
+        tuple(
+            Rectangle(
+                channels=(begin, end),
+                phases=tuple(phase for phase in range(4) if mask >> phase & 1),
+                view=None if view is None else tuple(view),
+            )
+            for begin, end, mask, view in step
+        )
+        for step in steps
+    )

@@ -158,6 +158,7 @@ void positions() {
             CHECK(positions.at(n).row == row);
             CHECK(positions.at(n).column == column);
             CHECK(positions.column(row, in_row) == column);
+            if (n != 0) CHECK(positions.next(positions.at(n - 1)) == positions.at(n));
             ++n;
             ++in_row;
           }

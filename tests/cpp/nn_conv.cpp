@@ -118,13 +118,14 @@ void slices() {
   const Tensor<int16_t> x = random_tensor(random, 3, 11, 24);
   const int64_t pixels =
       int64_t{conv_output_size(3, layer.stride)} * conv_output_size(11, layer.stride);
-  std::vector<int16_t> whole(pixels * 50), part(pixels * 21);
+  std::vector<int16_t> whole(pixels * 50), part(pixels * 24);
   conv2d(layer, x.data.data(), 3, 11, whole.data());
-  conv2d(slice_outputs(layer, 13, 34), x.data.data(), 3, 11, part.data());
+  conv2d(slice_outputs(layer, {{13, 34}, {2, 5}}), x.data.data(), 3, 11, part.data());
   for (int64_t p = 0; p < pixels; ++p)
-    for (int o = 0; o < 21; ++o) CHECK(part[p * 21 + o] == whole[p * 50 + 13 + o]);
-  CHECK_FAILS(invalid_argument, "non-empty range", slice_outputs(layer, 13, 13));
-  CHECK_FAILS(invalid_argument, "non-empty range", slice_outputs(layer, 13, 51));
+    for (int o = 0; o < 24; ++o)
+      CHECK(part[p * 24 + o] == whole[p * 50 + (o < 21 ? 13 + o : 2 + o - 21)]);
+  CHECK_FAILS(invalid_argument, "non-empty range", slice_outputs(layer, {{13, 13}}));
+  CHECK_FAILS(invalid_argument, "non-empty range", slice_outputs(layer, {{1, 2}, {13, 51}}));
 }
 
 // conv followed by add, as arithmetic.md 2 writes it.
