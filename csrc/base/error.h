@@ -15,6 +15,7 @@ enum class ErrorKind {
   limit_exceeded,
   invalid_argument,
   device_error,  // a GPU is missing, full, or failed
+  needs_series,  // a picture that needs the pictures before it
 };
 
 class Error : public std::runtime_error {

@@ -59,7 +59,7 @@ py::bytes py_write_stream(const Header& header, const std::vector<PyChunk>& chun
 }
 
 Header make_header(const py::bytes& model_id, int quality, ScheduleSpec schedule, bool values,
-                   uint32_t width, uint32_t height, bool grey, uint32_t latent_crc) {
+                   uint32_t width, uint32_t height, bool grey, bool time, uint32_t latent_crc) {
   Header header;
   std::span<const uint8_t> id = as_span(model_id);
   if (id.size() != header.model_id.size()) {
@@ -73,6 +73,7 @@ Header make_header(const py::bytes& model_id, int quality, ScheduleSpec schedule
   header.width = width;
   header.height = height;
   header.grey = grey;
+  header.time = time;
   header.latent_crc = latent_crc;
   return header;
 }
@@ -115,9 +116,10 @@ void bind_bitstream(py::module_& m) {
   py::class_<Header>(m, "Header", "The header of a stream, bitstream.md 1")
       .def(py::init(&make_header), py::kw_only(), py::arg("model_id"), py::arg("quality"),
            py::arg("schedule"), py::arg("values") = false, py::arg("width"), py::arg("height"),
-           py::arg("grey") = false, py::arg("latent_crc") = 0)
+           py::arg("grey") = false, py::arg("time") = false, py::arg("latent_crc") = 0)
       .def_readonly("version", &Header::version)
       .def_readonly("grey", &Header::grey)
+      .def_readonly("time", &Header::time)
       .def_readonly("quality", &Header::quality)
       .def_readonly("schedule", &Header::schedule)
       .def_readonly("values", &Header::values)

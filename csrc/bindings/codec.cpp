@@ -1,6 +1,5 @@
 // Binds csrc/codec: models, encode and decode, and the parts that tests and the exporter compare
 // with their own computation. Arrays are contiguous and typed; samebits.api checks what users pass.
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "codec/decode_picture.h"
 #include "codec/encode_picture.h"
@@ -24,52 +24,6 @@ namespace py = pybind11;
 
 namespace samebits {
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-using PyChunk = std::pair<int, py::bytes>;
-
-std::span<const uint8_t> as_span(const py::bytes& bytes) {
-  const std::string_view view = bytes;
-  return {reinterpret_cast<const uint8_t*>(view.data()), view.size()};
-}
-
-py::bytes as_bytes(std::span<const uint8_t> span) {
-  return py::bytes(reinterpret_cast<const char*>(span.data()), span.size());
-}
-
-// An array that owns the vector: no copy.
-template <class T>
-Array<T> as_array(std::vector<T> values, const std::vector<py::ssize_t>& shape) {
-  auto* owned = new std::vector<T>(std::move(values));
-  const py::capsule owner(owned, [](void* p) { delete static_cast<std::vector<T>*>(p); });
-  return Array<T>(shape, owned->data(), owner);
-}
-
-template <class T>
-Array<T> as_array(Tensor<T> tensor) {
-  return as_array(std::move(tensor.data), {tensor.height, tensor.width, tensor.channels});
-}
-
-PictureView view_of(const Array<uint8_t>& rgb) {
-  if (rgb.ndim() != 3 || rgb.shape(2) != 3 || rgb.shape(0) > kMaxSide || rgb.shape(1) > kMaxSide) {
-    fail(ErrorKind::invalid_argument,
-         "the picture must be an array (H, W, 3) of at most 2^28 a side");
-  }
-  return {rgb.data(), static_cast<int>(rgb.shape(1)), static_cast<int>(rgb.shape(0))};
-}
-
-std::vector<Chunk> chunks_of(const std::vector<PyChunk>& chunks) {
-  std::vector<Chunk> native;
-  for (const auto& [type, bytes] : chunks) {
-    if (type < 0 || type > 255) {
-      fail(ErrorKind::invalid_argument, "chunk type " + std::to_string(type) + " is no byte");
-    }
-    const std::span<const uint8_t> span = as_span(bytes);
-    native.push_back({static_cast<uint8_t>(type), {span.begin(), span.end()}});
-  }
-  return native;
-}
 
 Model load_model(const py::bytes& file) {
   const std::span<const uint8_t> span = as_span(file);
@@ -93,9 +47,7 @@ Array<uint8_t> py_decode(const Model& model, const py::bytes& stream, const Limi
     py::gil_scoped_release release;
     picture = decode_picture(bytes, model, limits).picture;
   }
-  std::vector<py::ssize_t> shape{picture.height, picture.width};
-  if (picture.channels == 3) shape.push_back(3);
-  return as_array(std::move(picture.samples), shape);
+  return as_array(std::move(picture));
 }
 
 Array<int16_t> py_decode_latents(const Model& model, const py::bytes& stream,
@@ -154,9 +106,10 @@ LatentTrace trace_latents(const Model& model, const PictureView& picture, int qu
   LatentTrace trace;
   trace.y = analyze(model, picture, sizes, limits.max_bytes);
   trace.z_symbols = Tensor<int32_t>(sizes.hyper_height, sizes.hyper_width, model.hyper_channels);
-  trace.z_symbols.data = hyper_symbols(model, quality, trace.y, sizes);
-  HyperInformation hyper =
-      synthesize_hyper(model, dequantize_hyper(model, quality, trace.z_symbols.data, sizes), sizes);
+  const HyperExpectation expected = expect_nothing(model, quality);
+  trace.z_symbols.data = hyper_symbols(model, quality, trace.y, sizes, expected);
+  HyperInformation hyper = synthesize_hyper(
+      model, dequantize_hyper(model, quality, trace.z_symbols.data, sizes, expected), sizes);
   trace.features = hyper.features;
   trace.prediction = hyper.prediction;
   trace.mean = Tensor<int16_t>(sizes.height, sizes.width, model.latent_channels);
@@ -191,8 +144,10 @@ const Network& network_of(const Model& model, const std::string& name) {
   if (name == "h_s") return model.hyper_synthesis;
   if (name == "entropy") return model.entropy;
   if (name == "values") return value_head_for(model, true, ErrorKind::invalid_argument)->network;
-  fail(ErrorKind::invalid_argument,
-       "there is no network " + name + "; there are g_a, g_s, h_a, h_s, entropy and values");
+  if (name == "time" && model.time) return model.time->network;
+  fail(ErrorKind::invalid_argument, "there is no network " + name +
+                                        "; there are g_a, g_s, h_a, h_s, entropy and perhaps "
+                                        "values and time");
 }
 
 Tensor<int16_t> tensor_of(const Array<int16_t>& x) {
@@ -239,6 +194,7 @@ void bind_model(py::module_& m) {
       .def_readonly("hyper_channels", &Model::hyper_channels)
       .def_readonly("feature_channels", &Model::feature_channels)
       .def_readonly("context_channels", &Model::context_channels)
+      .def_property_readonly("has_time", [](const Model& model) { return model.time.has_value(); })
       .def_readonly("channel_groups", &Model::groups, "What schedules need to know of the model")
       .def_property_readonly("groups", [](const Model& model) { return model.groups.groups; })
       .def_property_readonly("phase_groups",

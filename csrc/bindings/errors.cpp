@@ -21,6 +21,8 @@ const char* class_name(ErrorKind kind) {
       return "InvalidArgument";
     case ErrorKind::device_error:
       return "DeviceError";
+    case ErrorKind::needs_series:
+      return "NeedsSeries";
   }
   return "SamebitsError";
 }

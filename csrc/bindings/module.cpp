@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_bitstream(m);
   samebits::bind_schedules(m);
   samebits::bind_codec(m);
+  samebits::bind_series(m);
   samebits::bind_cuda(m);
 }

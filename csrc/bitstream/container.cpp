@@ -1,10 +1,12 @@
 #include "bitstream/container.h"
 
+#include <algorithm>
 #include <bitset>
 #include <string>
 
 #include "base/crc32.h"
 #include "base/error.h"
+#include "bitstream/series.h"
 
 namespace samebits {
 namespace {
@@ -21,6 +23,11 @@ bool known_type(uint8_t type) {
 // checksum. Anything that does not even begin like a stream is said to be none.
 void check_beginning(std::span<const uint8_t> stream) {
   if (stream.empty()) fail(ErrorKind::truncated, "the stream is empty");
+  if (std::ranges::equal(stream.first(std::min(stream.size(), std::size(kSeriesMagic))),
+                         kSeriesMagic)) {
+    fail(ErrorKind::corrupt_stream,
+         "this is a series of pictures, not one; decode it as a series (decode_series)");
+  }
   ByteReader reader(stream);
   for (uint8_t expected : kMagic) {
     if (reader.u8("magic") != expected) {

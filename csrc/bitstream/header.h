@@ -42,6 +42,7 @@ struct Header {
   int version = kFormatVersion;
   bool grey = false;
   bool has_chunks = false;
+  bool time = false;  // needs the latents of earlier pictures of its series
   std::array<uint8_t, 3> model_id{};
   int quality = 0;
   ScheduleSpec schedule;
@@ -83,7 +84,8 @@ void visit_fields(Visitor& visit, Header& header) {
   visit.bits("version", header.version, 4, kFormatVersion);
   visit.bits("grey", header.grey, 1, 1);
   visit.bits("has_chunks", header.has_chunks, 1, 1);
-  visit.reserved_bits("flags", 2);
+  visit.bits("time", header.time, 1, 1);
+  visit.reserved_bits("flags", 1);
   visit.bytes("model_id", header.model_id);
   visit.u8("quality", header.quality, kMaxQuality);
 

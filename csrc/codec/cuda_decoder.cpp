@@ -153,6 +153,11 @@ GpuDecoder::Job GpuDecoder::prepare(std::span<const uint8_t> stream, const Optio
   const Header& header = job.header;
   check_pixels(header.width, header.height, options.limits);
   check_model(header, model_);
+  if (header.time) {
+    fail(ErrorKind::needs_series,
+         "this stream is one picture of a series; a series is decoded as a whole, and with "
+         "device=\"cpu\" only");
+  }
   if (header.values) {
     fail(ErrorKind::device_error,
          "streams with a probability per value are decoded on the CPU only; use device=\"cpu\"");

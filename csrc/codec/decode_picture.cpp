@@ -55,29 +55,46 @@ std::string hex(const std::array<uint8_t, 3>& id) {
   return text;
 }
 
+// The earlier latents that this stream is to be decoded with: none if it does not ask for them.
+EarlierLatents earlier_for(const Header& header, const Model& model, const LatentSizes& sizes,
+                           EarlierLatents earlier) {
+  if (!header.time) return {};
+  if (earlier.empty()) {
+    fail(ErrorKind::needs_series,
+         "this stream is one picture of a series and needs the pictures before it; decode the "
+         "series that it was taken from");
+  }
+  check_earlier(model, earlier, sizes.height, sizes.width, ErrorKind::corrupt_stream);
+  return earlier;
+}
+
 void check_memory(const Model& model, const Header& header, const LatentSizes& sizes,
-                  const Schedule& schedule, const Limits& limits) {
+                  const Schedule& schedule, size_t earlier, const Limits& limits) {
   const int64_t pixels = int64_t{header.width} * header.height * (header.grey ? 1 : 3);
   const int64_t needed =
-      std::max({hyper_bytes(model, sizes), step_loop_bytes(model, sizes, schedule, header.values),
+      std::max({hyper_bytes(model, sizes), time_bytes(model, sizes, earlier),
+                step_loop_bytes(model, sizes, schedule, header.values),
                 latent_bytes(model, sizes) + pixels +
                     model.synthesis.smallest_strip_bytes(sizes.height, sizes.width)});
-  check_bytes(needed, limits, "decoding this picture");
+  check_bytes(needed + earlier_bytes(model, sizes, earlier), limits, "decoding this picture");
 }
 
 Tensor<int16_t> decode_hyper(const Model& model, int quality, const LatentSizes& sizes,
-                             RangeDecoder& decoder) {
-  const std::vector<uint8_t> rows = hyper_rows(model, quality, sizes);
+                             EarlierLatents earlier, RangeDecoder& decoder) {
+  const HyperExpectation expected = expect_hyper(model, quality, earlier);
+  const std::vector<uint8_t> rows = hyper_rows(model, sizes, expected);
   std::vector<int32_t> symbols(rows.size());
   decoder.decode(rows, symbols);
-  return dequantize_hyper(model, quality, symbols, sizes);
+  return dequantize_hyper(model, quality, symbols, sizes, expected);
 }
 
-void check_crc(const Tensor<int16_t>& y_hat, uint32_t expected) {
-  if (latent_crc(y_hat) == expected) return;
+void check_crc(const Tensor<int16_t>& y_hat, const Header& header) {
+  if (latent_crc(y_hat) == header.latent_crc) return;
   fail(ErrorKind::corrupt_stream,
        "the decoded latents do not have the checksum that the stream gives, though its own "
-       "checksum is right: the encoder or this decoder computes wrongly, please report it");
+       "checksum is right: the encoder or this decoder computes wrongly, please report it" +
+           std::string(header.time ? ", or the pictures before it are not those of its series"
+                                   : ""));
 }
 
 }  // namespace
@@ -105,7 +122,7 @@ uint32_t latent_crc(const Tensor<int16_t>& y_hat) {
 }
 
 DecodedLatents decode_latents(std::span<const uint8_t> stream, const Model& model,
-                              const Limits& limits) {
+                              const Limits& limits, EarlierLatents earlier) {
   ParsedStream parsed = parse_stream(stream);
   const Header& header = parsed.header;
   check_pixels(header.width, header.height, limits);
@@ -113,30 +130,40 @@ DecodedLatents decode_latents(std::span<const uint8_t> stream, const Model& mode
   const Schedule schedule = make_schedule(header.schedule, model.groups, ErrorKind::corrupt_stream);
   const ValueHead* const values = value_head_for(model, header.values, ErrorKind::corrupt_stream);
   const LatentSizes sizes = latent_sizes(header.height, header.width);
-  check_memory(model, header, sizes, schedule, limits);
+  earlier = earlier_for(header, model, sizes, earlier);
+  check_memory(model, header, sizes, schedule, earlier.size(), limits);
 
   RangeDecoder decoder(model.cdf, parsed.payload);
-  const Tensor<int16_t> z_hat = decode_hyper(model, header.quality, sizes, decoder);
+  Tensor<int16_t> z_hat = decode_hyper(model, header.quality, sizes, earlier, decoder);
+  HyperInformation hyper = synthesize_hyper(model, z_hat, sizes);
+  if (!earlier.empty()) add_time_context(model, header.quality, earlier, hyper);
   StepDecoder steps(decoder, values);
-  Tensor<int16_t> y_hat = code_latents(model, values, header.quality, schedule,
-                                       synthesize_hyper(model, z_hat, sizes), steps);
+  Tensor<int16_t> y_hat =
+      code_latents(model, values, header.quality, schedule, std::move(hyper), steps);
   decoder.finish();
-  check_crc(y_hat, header.latent_crc);
-  return {std::move(y_hat), header, std::move(parsed.chunks), static_cast<int>(schedule.size()),
+  check_crc(y_hat, header);
+  return {std::move(y_hat),
+          std::move(z_hat),
+          header,
+          std::move(parsed.chunks),
+          static_cast<int>(schedule.size()),
           decoder.lanes()};
 }
 
 DecodeResult decode_picture(std::span<const uint8_t> stream, const Model& model,
-                            const Limits& limits) {
-  DecodedLatents latents = decode_latents(stream, model, limits);
+                            const Limits& limits, EarlierLatents earlier) {
+  DecodedLatents latents = decode_latents(stream, model, limits, earlier);
   const Header& header = latents.header;
   const int width = static_cast<int>(header.width), height = static_cast<int>(header.height);
   const int channels = header.grey ? 1 : 3;
-  const int64_t held =
-      static_cast<int64_t>(latents.y_hat.data.size()) * 2 + int64_t{width} * height * channels;
+  const int64_t arrays = 1 + static_cast<int64_t>(header.time ? earlier.size() : 0);
+  const int64_t held = static_cast<int64_t>(latents.y_hat.data.size()) * 2 * arrays +
+                       int64_t{width} * height * channels;
   Picture picture =
       synthesize(model, latents.y_hat, width, height, channels, limits.max_bytes - held);
-  return {std::move(picture), header, std::move(latents.chunks), latents.steps, latents.lanes};
+  PictureLatents kept{std::move(latents.y_hat), std::move(latents.z_hat)};
+  return {std::move(picture),        std::move(kept), header,
+          std::move(latents.chunks), latents.steps,   latents.lanes};
 }
 
 }  // namespace samebits

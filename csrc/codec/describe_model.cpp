@@ -48,6 +48,7 @@ std::string Model::describe() const {
          " of them for latents\n" + network_line("g_a", analysis) + network_line("g_s", synthesis) +
          network_line("h_a", hyper_analysis) + network_line("h_s", hyper_synthesis) +
          network_line("entropy", entropy) + value_line(values) +
+         (time ? network_line("time", time->network) : "") +
          "context: " + std::to_string(context.weight.size()) +
          " weights, largest possible accumulator " + std::to_string(context_bound(*this)) + "\n";
 }

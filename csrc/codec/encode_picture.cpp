@@ -31,7 +31,7 @@ void check_arguments(const PictureView& picture, const EncodeOptions& options) {
 }
 
 void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
-                  bool values, const Limits& limits) {
+                  bool values, size_t earlier, const Limits& limits) {
   const int64_t y = latent_bytes(model, sizes);
   const int64_t elements = y / int64_t{sizeof(int16_t)};
   const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
@@ -43,9 +43,10 @@ void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& 
   const int64_t analysis = model.analysis.smallest_strip_bytes(sizes.height * kLatentStride,
                                                                sizes.width * kLatentStride);
   const int64_t needed = std::max({y + analysis, y + hyper_analysis, y + hyper_bytes(model, sizes),
+                                   y + time_bytes(model, sizes, earlier),
                                    y + step_loop_bytes(model, sizes, schedule, values) + batches,
                                    2 * y + batches + coder});
-  check_bytes(needed, limits, "encoding this picture");
+  check_bytes(needed + earlier_bytes(model, sizes, earlier), limits, "encoding this picture");
 }
 
 uint64_t bits_q16(const CostTable& costs, const std::vector<Batch>& batches) {
@@ -55,9 +56,10 @@ uint64_t bits_q16(const CostTable& costs, const std::vector<Batch>& batches) {
 }
 
 Header make_header(const PictureView& picture, const Model& model, const EncodeOptions& options,
-                   uint32_t crc) {
+                   bool time, uint32_t crc) {
   Header header;
   header.grey = options.grey;
+  header.time = time;
   header.model_id = model.id();
   header.quality = options.quality;
   header.schedule = options.schedule;
@@ -109,7 +111,8 @@ void StepQuantizer::keep_intervals(const StepParameters& parameters, int64_t beg
 }
 
 EncodeResult encode_picture(const PictureView& picture, const Model& model,
-                            const EncodeOptions& options, const Limits& limits) {
+                            const EncodeOptions& options, const Limits& limits,
+                            EarlierLatents earlier) {
   check_arguments(picture, options);
   check_pixels(picture.width, picture.height, limits);
   const int quality = options.quality;
@@ -118,19 +121,26 @@ EncodeResult encode_picture(const PictureView& picture, const Model& model,
   const ValueHead* const values =
       value_head_for(model, options.values, ErrorKind::invalid_argument);
   const LatentSizes sizes = latent_sizes(picture.height, picture.width);
-  check_memory(model, sizes, schedule, options.values, limits);
+  if (!earlier.empty()) {
+    check_earlier(model, earlier, sizes.height, sizes.width, ErrorKind::invalid_argument);
+  }
+  check_memory(model, sizes, schedule, options.values, earlier.size(), limits);
 
   const Tensor<int16_t> y =
       analyze(model, picture, sizes, limits.max_bytes - latent_bytes(model, sizes));
-  Batch z{hyper_symbols(model, quality, y, sizes), hyper_rows(model, quality, sizes)};
-  const Tensor<int16_t> z_hat = dequantize_hyper(model, quality, z.symbols, sizes);
+  EncodeResult result;
+  const HyperExpectation expected = expect_hyper(model, quality, earlier);
+  const Batch z{hyper_symbols(model, quality, y, sizes, expected),
+                hyper_rows(model, sizes, expected)};
+  result.latents.z_hat = dequantize_hyper(model, quality, z.symbols, sizes, expected);
+  HyperInformation hyper = synthesize_hyper(model, result.latents.z_hat, sizes);
+  if (!earlier.empty()) add_time_context(model, quality, earlier, hyper);
   StepQuantizer quantizer(model, values, quality, options.deadzone_q8, y);
-  const Tensor<int16_t> y_hat = code_latents(model, values, quality, schedule,
-                                             synthesize_hyper(model, z_hat, sizes), quantizer);
+  result.latents.y_hat =
+      code_latents(model, values, quality, schedule, std::move(hyper), quantizer);
   const std::vector<Batch> steps = quantizer.take_batches();
   const std::vector<CodedIntervals> value_steps = quantizer.take_intervals();
 
-  EncodeResult result;
   const CostTable costs(model.cdf);
   result.z_bits_q16 = costs.sum_q16(z.symbols, z.rows);
   result.y_bits_q16 = bits_q16(costs, steps);
@@ -143,7 +153,8 @@ EncodeResult encode_picture(const PictureView& picture, const Model& model,
   for (const CodedIntervals& step : value_steps) encoder.encode(step);
   const std::vector<uint8_t> payload = encoder.finish();
   result.payload_bytes = payload.size();
-  const Header header = make_header(picture, model, options, latent_crc(y_hat));
+  const Header header =
+      make_header(picture, model, options, !earlier.empty(), latent_crc(result.latents.y_hat));
   result.stream = write_stream(header, options.chunks, payload);
   return result;
 }

@@ -11,6 +11,7 @@
 #include "codec/limits.h"
 #include "codec/model.h"
 #include "codec/step_loop.h"
+#include "codec/time_context.h"
 #include "codec/transforms.h"
 #include "codec/value_head.h"
 #include "entropy/coded_intervals.h"
@@ -29,6 +30,7 @@ struct EncodeOptions {
 
 struct EncodeResult {
   std::vector<uint8_t> stream;
+  PictureLatents latents;   // context of the next picture of a series
   uint64_t y_bits_q16 = 0;  // what the entropy model says the symbols cost, in 1/65536 bit
   uint64_t z_bits_q16 = 0;
   size_t payload_bytes = 0;
@@ -72,7 +74,9 @@ class StepQuantizer : public StepCoder {
   std::vector<CodedIntervals> intervals_;
 };
 
+// With `earlier` latents the stream becomes one picture of a series, which needs them again.
 EncodeResult encode_picture(const PictureView& picture, const Model& model,
-                            const EncodeOptions& options, const Limits& limits);
+                            const EncodeOptions& options, const Limits& limits,
+                            EarlierLatents earlier = {});
 
 }  // namespace samebits

@@ -9,8 +9,20 @@
 namespace samebits {
 namespace {
 
+constexpr int kStickyRounding = 64;  // offset before the cut, in 1/256: as deadzone_q8
+
 constexpr int ceil_divide(uint32_t size, uint32_t by) {
   return static_cast<int>((size + by - 1) / by);
+}
+
+// Encoder: k - expected. A value that is nearly the expected one counts as that: what it says more
+// is seldom worth its bits.
+int32_t difference(int16_t z, int32_t gain, int32_t expected) {
+  const int64_t one = int64_t{1} << kGainBits;
+  const int64_t v = int64_t{z} * gain - expected * one;
+  const int64_t magnitude = ((v < 0 ? -v : v) + kStickyRounding * (one >> 8)) >> kGainBits;
+  const int64_t k = expected + (v < 0 ? -magnitude : magnitude);
+  return static_cast<int32_t>(clamp<int64_t>(k, -kMaxHyperSymbol, kMaxHyperSymbol) - expected);
 }
 
 }  // namespace
@@ -21,8 +33,23 @@ LatentSizes latent_sizes(uint32_t picture_height, uint32_t picture_width) {
   return {height, width, ceil_divide(height, kHyperStride), ceil_divide(width, kHyperStride)};
 }
 
+HyperExpectation expect_nothing(const Model& model, int quality) {
+  return {model.z_row.row(quality), {}};
+}
+
+HyperExpectation expect_same(const Model& model, int quality, const Tensor<int16_t>& z_hat) {
+  HyperExpectation expected{model.time->z_row.row(quality), {}};
+  const int32_t* gain = model.z_gain.row(quality);
+  expected.k.resize(z_hat.data.size());
+  for (size_t i = 0; i < expected.k.size(); ++i) {
+    expected.k[i] =
+        quantize(z_hat.data[i], gain[i % z_hat.channels], kPlainRounding, kMaxHyperSymbol);
+  }
+  return expected;
+}
+
 std::vector<int32_t> hyper_symbols(const Model& model, int quality, const Tensor<int16_t>& y,
-                                   const LatentSizes& sizes) {
+                                   const LatentSizes& sizes, const HyperExpectation& expected) {
   const int height = sizes.hyper_height * kHyperStride, width = sizes.hyper_width * kHyperStride;
   expect_output_size(model.hyper_analysis, {height, width},
                      {sizes.hyper_height, sizes.hyper_width});
@@ -41,31 +68,37 @@ std::vector<int32_t> hyper_symbols(const Model& model, int quality, const Tensor
   const int32_t* gain = model.z_gain.row(quality);
   std::vector<int32_t> symbols(z.data.size());
   for (size_t i = 0; i < symbols.size(); ++i) {
-    symbols[i] = quantize(z.data[i], gain[i % z.channels], kPlainRounding, kMaxHyperSymbol);
+    const int32_t channel_gain = gain[i % z.channels];
+    symbols[i] = expected.k.empty()
+                     ? quantize(z.data[i], channel_gain, kPlainRounding, kMaxHyperSymbol)
+                     : difference(z.data[i], channel_gain, expected.k[i]);
   }
   return symbols;
 }
 
-std::vector<uint8_t> hyper_rows(const Model& model, int quality, const LatentSizes& sizes) {
-  const int32_t* row = model.z_row.row(quality);
+std::vector<uint8_t> hyper_rows(const Model& model, const LatentSizes& sizes,
+                                const HyperExpectation& expected) {
   const int64_t positions = int64_t{sizes.hyper_height} * sizes.hyper_width;
   std::vector<uint8_t> rows;
   rows.reserve(positions * model.hyper_channels);
-  for (int64_t i = 0; i < positions; ++i) rows.insert(rows.end(), row, row + model.hyper_channels);
+  for (int64_t i = 0; i < positions; ++i) {
+    rows.insert(rows.end(), expected.rows, expected.rows + model.hyper_channels);
+  }
   return rows;
 }
 
 Tensor<int16_t> dequantize_hyper(const Model& model, int quality, std::span<const int32_t> symbols,
-                                 const LatentSizes& sizes) {
+                                 const LatentSizes& sizes, const HyperExpectation& expected) {
   const int32_t* inverse_gain = model.z_inverse_gain.row(quality);
   Tensor<int16_t> z_hat(sizes.hyper_height, sizes.hyper_width, model.hyper_channels);
   for (size_t i = 0; i < symbols.size(); ++i) {
-    if (symbols[i] < -kMaxHyperSymbol || symbols[i] > kMaxHyperSymbol) {
-      fail(ErrorKind::corrupt_stream, "hyper-latent symbol " + std::to_string(i) + " is " +
-                                          std::to_string(symbols[i]) +
+    const int64_t k = int64_t{symbols[i]} + (expected.k.empty() ? 0 : expected.k[i]);
+    if (k < -kMaxHyperSymbol || k > kMaxHyperSymbol) {
+      fail(ErrorKind::corrupt_stream, "hyper-latent " + std::to_string(i) + " is " +
+                                          std::to_string(k) +
                                           ", no encoder writes more than 16384; damaged stream?");
     }
-    z_hat.data[i] = dequantize(0, symbols[i], inverse_gain[i % z_hat.channels]);
+    z_hat.data[i] = dequantize(0, static_cast<int32_t>(k), inverse_gain[i % z_hat.channels]);
   }
   return z_hat;
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "codec/context_sums.h"
+#include "codec/time_context.h"
 #include "nn/requantize.h"
 #include "nn/weights_file.h"
 
@@ -153,6 +154,22 @@ void read_networks(const WeightsFile& file, Model& model) {
   }
 }
 
+// The features that it corrects keep to the range of the hyper-synthesis, for which the context
+// layer is proven.
+void read_time(const WeightsFile& file, Model& model) {
+  if (!file.has("time.program")) return;
+  TimeNetwork time;
+  time.network = Network::load(file, "time", time_inputs(model), -kMaxProxy, kMaxProxy);
+  expect_channels("time", time.network, model.feature_channels + model.latent_channels);
+  expect_scale("time", time.network, 1, 1);
+  const std::vector<int32_t> range = file.i32("time.clamp", {2});
+  const int lo = model.hyper_synthesis.out_lo(), hi = model.hyper_synthesis.out_hi();
+  time.feature_hi = checked("time.clamp hi", range[1], lo, hi);
+  time.feature_lo = checked("time.clamp lo", range[0], lo, time.feature_hi);
+  time.z_row = read_table(file, "time.z_row", model.hyper_channels, 0, model.cdf.rows() - 1);
+  model.time = std::move(time);
+}
+
 CdfTables read_cdf(const WeightsFile& file) {
   return CdfTables(file.u16("cdf.starts", {-1}), file.i32("cdf.row_begin", {-1}),
                    file.i32("cdf.min_symbol", {-1}));
@@ -171,6 +188,7 @@ Model Model::load(std::vector<uint8_t> weights_file) {
   read_groups(file, model);
   read_context(file, model);
   read_networks(file, model);
+  read_time(file, model);
   check_context_bound(model);
   model.values = ValueHead::load(file, model);
   model.layers = std::make_shared<StepLayers>(model);

@@ -44,6 +44,13 @@ struct ContextLayer {
   int hi = 0;
 };
 
+// What earlier pictures of a series tell about the next (arithmetic.md 4).
+struct TimeNetwork {
+  Network network;
+  int feature_lo = 0, feature_hi = 0;  // of the features after its correction
+  QualityTable z_row;                  // [quality][Nz], of differences to the hyper-latents before
+};
+
 struct Model {
   std::array<uint8_t, 32> sha256{};
 
@@ -58,6 +65,7 @@ struct Model {
   ContextLayer context;
   Network entropy;
   std::optional<ValueHead> values;  // if the file has it
+  std::optional<TimeNetwork> time;  // models need not have it
 
   QualityTable gain, inverse_gain, log2_gain;  // [quality][M]
   QualityTable z_gain, z_inverse_gain, z_row;  // [quality][Nz]

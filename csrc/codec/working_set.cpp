@@ -55,6 +55,20 @@ int64_t hyper_bytes(const Model& model, const LatentSizes& sizes) {
          model.hyper_synthesis.strip_bytes(sizes.hyper_height, sizes.hyper_width);
 }
 
+int64_t earlier_bytes(const Model& model, const LatentSizes& sizes, size_t earlier) {
+  const int64_t hyper = int64_t{sizes.hyper_height} * sizes.hyper_width * model.hyper_channels;
+  const int64_t z_hat = hyper * int64_t{sizeof(int16_t)};
+  const int64_t expected = earlier == 0 ? 0 : hyper * int64_t{sizeof(int32_t)};
+  return static_cast<int64_t>(earlier) * (latent_bytes(model, sizes) + z_hat) + expected;
+}
+
+int64_t time_bytes(const Model& model, const LatentSizes& sizes, size_t earlier) {
+  if (earlier == 0) return 0;
+  const int64_t hyper = positions_of(sizes) * (model.feature_channels + model.latent_channels) *
+                        int64_t{sizeof(int16_t)};
+  return hyper + model.time->network.strip_bytes(sizes.height, sizes.width);
+}
+
 int64_t step_loop_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
                         bool values) {
   const int64_t hyper = int64_t{sizeof(int16_t)} * (model.latent_channels + model.feature_channels);

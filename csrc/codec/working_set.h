@@ -23,6 +23,11 @@ int64_t latent_bytes(const Model& model, const LatentSizes& sizes);
 // Bytes of hyper-latents and their synthesis.
 int64_t hyper_bytes(const Model& model, const LatentSizes& sizes);
 
+// Bytes that a picture with `earlier` pictures before it holds besides: their latents and
+// what they make expect, and the network `time` at work beside the hyper information.
+int64_t earlier_bytes(const Model& model, const LatentSizes& sizes, size_t earlier);
+int64_t time_bytes(const Model& model, const LatentSizes& sizes, size_t earlier);
+
 // Error(limit_exceeded), with both numbers, if needed > limits.max_bytes.
 void check_bytes(int64_t needed, const Limits& limits, const char* what);
 

@@ -20,6 +20,7 @@ from samebits.errors import (
     InvalidArgument,
     LimitExceeded,
     ModelMismatch,
+    NeedsSeries,
     SamebitsError,
     Truncated,
     UnsupportedVersion,
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
     from samebits import kernels
     from samebits.api import decode, encode, info, open, verify
     from samebits.many import decode_many, encode_many
+    from samebits.series import (
+        SeriesInfo,
+        decode_series,
+        encode_series,
+        series_info,
+        verify_series,
+        write_series,
+    )
     from samebits.stream_info import StreamInfo
 
     __version__: str
@@ -39,30 +48,43 @@ __all__ = [
     "InvalidArgument",
     "LimitExceeded",
     "ModelMismatch",
+    "NeedsSeries",
     "SamebitsError",
+    "SeriesInfo",
     "StreamInfo",
     "Truncated",
     "UnsupportedVersion",
     "__version__",
     "decode",
     "decode_many",
+    "decode_series",
     "encode",
     "encode_many",
+    "encode_series",
     "info",
     "kernels",
     "open",
+    "series_info",
     "verify",
+    "verify_series",
+    "write_series",
 ]
 
 _HOME_OF_NAME = {
+    "SeriesInfo": "samebits.series",
     "StreamInfo": "samebits.stream_info",
     "decode": "samebits.api",
     "decode_many": "samebits.many",
+    "decode_series": "samebits.series",
     "encode": "samebits.api",
     "encode_many": "samebits.many",
+    "encode_series": "samebits.series",
     "info": "samebits.api",
     "open": "samebits.api",
+    "series_info": "samebits.series",
     "verify": "samebits.api",
+    "verify_series": "samebits.series",
+    "write_series": "samebits.series",
 }
 
 

@@ -1,5 +1,6 @@
 """The public functions: encode, decode, open, info, verify."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samebits import _core, gpu, model_store
+from samebits.arguments import as_integer
 from samebits.errors import InvalidArgument, LimitExceeded, ModelMismatch
 from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
-from samebits.orders import Groups, integer, schedule_of
+from samebits.orders import Groups, schedule_of
 from samebits.stream_info import (
     ALPHA,
     EXIF,
@@ -158,24 +160,35 @@ def encode_picture(
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
     """Like :func:`encode`, and tell what the encoder knows about the stream."""
-    quality = integer(quality, name="quality", low=0, high=100)
+    quality = as_quality(quality)
     schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
-    if distribution not in DISTRIBUTIONS:
-        names = " or ".join(repr(name) for name in DISTRIBUTIONS)
-        raise InvalidArgument(f"distribution is {distribution!r}, must be {names}")
+    values = uses_values(distribution)
     source = read_source(picture)
     coded = _core.encode_picture(
         model_store.model_for_encoding(model),
         source.rgb,
         quality=quality,
         schedule=schedule,
-        values=distribution == "values",
+        values=values,
         grey=source.grey,
-        chunks=_make_chunks(source),
+        chunks=make_chunks(source),
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     )
     return Encoded(stream=coded.stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
+
+
+def as_quality(quality) -> int:
+    """The quality, checked."""
+    return as_integer(quality, name="quality", low=0, high=100)
+
+
+def uses_values(distribution: str) -> bool:
+    """Whether a distribution is that of a probability per value, checked."""
+    if distribution not in DISTRIBUTIONS:
+        names = " or ".join(repr(name) for name in DISTRIBUTIONS)
+        raise InvalidArgument(f"distribution is {distribution!r}, must be {names}")
+    return distribution == "values"
 
 
 def decode(
@@ -214,7 +227,7 @@ def decode(
 
     Raises
     ------
-    CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded
+    CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded, NeedsSeries
         See :mod:`samebits.errors`. No other error comes out of foreign bytes.
     DeviceError
         CUDA was asked for and cannot be used, or the device is full or has failed.
@@ -233,6 +246,11 @@ def decode(
     elif cuda_stream is not None:
         raise InvalidArgument("cuda_stream is given, but device is 'cpu'; use device='cuda'")
     decoded = decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes)
+    return with_alpha(decoded)
+
+
+def with_alpha(decoded: Decoded) -> np.ndarray:
+    """The samples, and alpha as the fourth channel if there is alpha."""
     if decoded.alpha is None:
         return decoded.samples
     rgba = np.empty((*decoded.alpha.shape, 4), np.uint8)
@@ -245,7 +263,7 @@ def _decode_on_device(
     stream, *, model: Model, device: str, **options
 ) -> "_core.DeviceArray | None":
     """The decoded samples on a CUDA device; None if ``device`` is "auto" and the CPU must do it."""
-    content = _as_bytes(stream)
+    content = as_bytes(stream)
     parsed = _core.parse_stream(content)
     if ALPHA in dict(parsed.chunks):
         reason = "the picture has alpha, which is only decoded on the CPU"
@@ -267,7 +285,17 @@ def decode_picture(
     max_bytes: int = MAX_BYTES,
 ) -> Decoded:
     """Like :func:`decode`, with alpha apart and with the metadata."""
-    content = _as_bytes(stream)
+    return decode_by(
+        _core.decode_picture, stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes
+    )
+
+
+def decode_by(
+    core: Callable, stream: bytes, *, model: Model, max_pixels: int, max_bytes: int
+) -> Decoded:
+    """Like :func:`decode_picture`; ``core(model, stream, *, max_pixels, max_bytes)`` gives the
+    samples without alpha."""
+    content = as_bytes(stream)
     parsed = _core.parse_stream(content)
     header = parsed.header
     pixels = header.width * header.height
@@ -285,9 +313,7 @@ def decode_picture(
             f"bytes of memory, the limit is {max_bytes}; raise max_bytes if you trust the stream"
         )
     loaded = model_store.model_for_decoding(header.model_id, model)
-    rgb = _core.decode_picture(
-        loaded, content, max_pixels=max_pixels, max_bytes=max_bytes - alpha_bytes
-    )
+    rgb = core(loaded, content, max_pixels=max_pixels, max_bytes=max_bytes - alpha_bytes)
     alpha = None
     if ALPHA in chunks:
         alpha = unpack_alpha(chunks[ALPHA], width=header.width, height=header.height)
@@ -324,7 +350,7 @@ def info(stream: bytes, *, model: Model = None) -> StreamInfo:
     The model need not be installed; without it the groups that the stream leaves to the model,
     and the number of steps, are None.
     """
-    content = _as_bytes(stream)
+    content = as_bytes(stream)
     parsed = _core.parse_stream(content)
     try:
         loaded = model_store.model_for_decoding(parsed.header.model_id, model)
@@ -353,7 +379,7 @@ def verify(
     return decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes).info
 
 
-def _make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:
+def make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:
     contents = [
         (ICC_PROFILE, source.icc_profile),
         (EXIF, source.exif),
@@ -363,7 +389,7 @@ def _make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:
     return [(kind, content) for kind, content in contents if content]
 
 
-def _as_bytes(stream) -> bytes:
+def as_bytes(stream) -> bytes:
     if isinstance(stream, bytes):
         return stream
     if isinstance(stream, bytearray | memoryview):

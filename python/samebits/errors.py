@@ -17,6 +17,10 @@ class UnsupportedVersion(SamebitsError):
     """The stream uses something a newer Samebits may know: update."""
 
 
+class NeedsSeries(SamebitsError):
+    """The stream is one picture of a series and needs those before it: decode the series."""
+
+
 class ModelMismatch(SamebitsError):
     """The stream needs another model than the one given or installed."""
 

@@ -1,5 +1,5 @@
-"""The orders in which latents are coded (requirement E3, bitstream.md 2): presets, and what a caller
-may ask for.
+"""The orders in which latents are coded (requirement E3, bitstream.md 2): presets, and what a
+caller may ask for.
 
 One model codes all of them; an order trades speed for size.
 """
@@ -7,9 +7,8 @@ One model codes all of them; an order trades speed for size.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from samebits import _core
+from samebits.arguments import as_integer
 from samebits.errors import InvalidArgument
 
 PHASES = ("none", "checkerboard", "2x2", "diagonal")
@@ -92,12 +91,12 @@ def _is_missing(value) -> bool:
 
 
 def _own_schedule(*, mode, phases, groups, first) -> _core.ScheduleSpec:
-    mode = 2 if mode is None else integer(mode, name="mode", low=0, high=MODES[-1])
+    mode = 2 if mode is None else as_integer(mode, name="mode", low=0, high=MODES[-1])
     even, sizes = _group_fields(groups)
     if phases is None:
         # Diagonal where it can be: mode 2 with the model's groups, or two, or four.
         phases = "diagonal" if mode == 2 and (even or len(sizes)) in (0, 2, 4) else "none"
-    first = 0 if first is None else integer(first, name="first", low=0, high=63)
+    first = 0 if first is None else as_integer(first, name="first", low=0, high=63)
     return _core.ScheduleSpec(
         mode=mode, phases=phases_number(phases), groups=sizes, even_groups=even, first=first
     )
@@ -106,7 +105,7 @@ def _own_schedule(*, mode, phases, groups, first) -> _core.ScheduleSpec:
 def phases_number(phases: int | str) -> int:
     """The field of the header for the name of phases, or for their number."""
     if not isinstance(phases, str):
-        return integer(phases, name="phases", low=0, high=DIAGONAL)
+        return as_integer(phases, name="phases", low=0, high=DIAGONAL)
     if phases not in PHASES:
         raise InvalidArgument(f"phases is {phases!r}, must be one of {', '.join(PHASES)}")
     return PHASES.index(phases)
@@ -117,22 +116,7 @@ def _group_fields(groups: Groups) -> tuple[int, list[int]]:
     if _is_missing(groups):
         return 0, []
     if isinstance(groups, str) or not isinstance(groups, Sequence):
-        return integer(groups, name="groups", low=1, high=64), []
+        return as_integer(groups, name="groups", low=1, high=64), []
     if len(groups) > 64:
         raise InvalidArgument(f"there are {len(groups)} groups, at most 64 are possible")
-    return 0, [integer(size, name="a group's size", low=1, high=1024) for size in groups]
-
-
-def integer(value, *, name: str, low: int, high: int) -> int:
-    """An integer that is one and lies between two bounds.
-
-    Raises
-    ------
-    InvalidArgument
-        It is something else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidArgument(f"{name} is an integer, not {value!r}")
-    if not low <= value <= high:
-        raise InvalidArgument(f"{name} is {value}, must be {low} to {high}")
-    return int(value)
+    return 0, [as_integer(size, name="a group's size", low=1, high=1024) for size in groups]

@@ -69,6 +69,8 @@ class StreamInfo:
     chunks : tuple of ChunkInfo
     version : int
         Format version.
+    time : bool
+        The picture is one of a series and needs those before it.
     """
 
     width: int
@@ -88,6 +90,7 @@ class StreamInfo:
     payload_bytes: int
     chunks: tuple[ChunkInfo, ...]
     version: int
+    time: bool
 
     @property
     def bpp(self) -> float:
@@ -143,6 +146,7 @@ def describe_stream(
         payload_bytes=len(parsed.payload),
         chunks=chunks,
         version=header.version,
+        time=header.time,
     )
 
 

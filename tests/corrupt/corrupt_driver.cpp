@@ -24,7 +24,7 @@ constexpr size_t kChecksumBytes = 4;
 constexpr Limits kLimits{int64_t{1} << 22, int64_t{1} << 28};
 
 struct Counts {
-  std::array<int64_t, 6> errors{};  // by ErrorKind
+  std::array<int64_t, 8> errors{};  // by ErrorKind
   int64_t pictures = 0;
   int64_t failures = 0;
 
@@ -213,9 +213,9 @@ constexpr struct {
 int run(const std::string& path, int stride) {
   const Manifest manifest = read_manifest(path);
   Driver driver(manifest, stride);
-  std::printf("%s: %zu streams\n%-31s %9s %9s %9s %9s %9s %9s %9s %9s\n", path.c_str(),
+  std::printf("%s: %zu streams\n%-31s %9s %9s %9s %9s %9s %9s %9s %9s %9s\n", path.c_str(),
               manifest.streams.size(), "", "decoded", "pictures", "corrupt", "truncated", "version",
-              "model", "limit", "FAILURES");
+              "model", "limit", "series", "FAILURES");
   int64_t failures = 0;
   for (const auto& [name, damage] : kKinds) {
     Counts counts;
@@ -226,11 +226,12 @@ int run(const std::string& path, int stride) {
     // A decoder is not its caller: invalid_argument would blame the wrong one.
     counts.failures += errors(ErrorKind::invalid_argument);
     failures += counts.failures;
-    std::printf("%-31s %9lld %9lld %9lld %9lld %9lld %9lld %9lld %9lld\n", name,
+    std::printf("%-31s %9lld %9lld %9lld %9lld %9lld %9lld %9lld %9lld %9lld\n", name,
                 static_cast<long long>(counts.total()), static_cast<long long>(counts.pictures),
                 errors(ErrorKind::corrupt_stream), errors(ErrorKind::truncated),
                 errors(ErrorKind::unsupported_version), errors(ErrorKind::model_mismatch),
-                errors(ErrorKind::limit_exceeded), static_cast<long long>(counts.failures));
+                errors(ErrorKind::limit_exceeded), errors(ErrorKind::needs_series),
+                static_cast<long long>(counts.failures));
     std::fflush(stdout);
   }
   return failures == 0 ? 0 : 1;

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 build=build/corrupt
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 \
   -DSAMEBITS_TESTS=ON -DSAMEBITS_CUDA=OFF -DSAMEBITS_SANITIZE=address,undefined > /dev/null
-cmake --build "$build" -j "${JOBS:-2}" --target samebits_corrupt samebits_golden |
+cmake --build "$build" -j "${JOBS:-2}" --target samebits_corrupt samebits_corrupt_series samebits_golden |
   tail -n 1
 for target in $("$build/tests/golden/samebits_golden" targets); do
   echo "== target $target"
@@ -18,4 +18,6 @@ for target in $("$build/tests/golden/samebits_golden" targets); do
     SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
       "$build/tests/corrupt/samebits_corrupt" "tests/golden/$folder/manifest.txt" "${1:-1}"
   done
+  SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
+    "$build/tests/corrupt/samebits_corrupt_series" tests/golden/series/manifest.txt
 done

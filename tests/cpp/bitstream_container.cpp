@@ -109,7 +109,7 @@ void test_lying_headers() {
   CHECK_FAILS(corrupt_stream, "not a Samebits stream", parse(0, 0x53));
   CHECK_FAILS(corrupt_stream, "not a Samebits stream", parse(1, 0));
   CHECK_FAILS(unsupported_version, "format version 1", parse(2, 0x01));
-  CHECK_FAILS(unsupported_version, "reserved bits of flags are set (byte 2)", parse(2, 0x40));
+  CHECK_FAILS(unsupported_version, "reserved bits of flags are set (byte 2)", parse(2, 0xC0));
   CHECK_FAILS(unsupported_version, "reserved bits of flags", parse(2, 0x80));
   CHECK_FAILS(corrupt_stream, "quality is 101, must be 0 to 100 (byte 6)", parse(6, 101));
   CHECK_FAILS(unsupported_version, "mode 7 is reserved (byte 7)", parse(7, 0x07));

@@ -33,6 +33,15 @@ class TinyWeights {
     put("phase_groups", {4}, {1, 1, 2, 4});
   }
 
+  // The optional network of series: one layer that sees neighbors, one that does not.
+  void add_time() {
+    const int inputs = kFeatures + 3 * kLatents + 3, outputs = kFeatures + kLatents;
+    program("time", {conv("time", 0, 1, 0, inputs, 16, 3, 1, 9),
+                     conv("time", 1, 1, 1, 16, outputs, 1, 1, 9)});
+    put("time.clamp", {2}, {-7000, 7000});
+    put("time.z_row", {kQualities, kHyper}, std::vector<int32_t>(kQualities * kHyper, 0));
+  }
+
   // A head for a probability per value: 2 * radius + 2 entries for the rows 3 .. 29.
   void add_value_head(int radius, int coefficients) {
     program("values", {conv("values", 0, 1, 0, kContext, 12, 1, 1, 9),

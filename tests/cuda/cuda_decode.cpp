@@ -99,6 +99,17 @@ void check_damage(const std::string& path) {
   CHECK(refused > 20);
 }
 
+// A picture of a series needs the pictures before it, which only the CPU keeps.
+void check_series(const std::string& path) {
+  const Manifest manifest = golden::read_manifest(path);
+  const GpuDecoder decoder(manifest.model, 0);
+  const ParsedStream parsed = parse_stream(manifest.streams[0].bytes);
+  Header header = parsed.header;
+  header.time = true;
+  const auto outcomes = decode_all(decoder, {write_stream(header, parsed.chunks, parsed.payload)});
+  CHECK_FAILS(needs_series, "device=\"cpu\"", std::rethrow_exception(outcomes[0].error));
+}
+
 void check_device_errors(const std::string& path) {
   const Manifest manifest = golden::read_manifest(path);
   const Bytes& stream = manifest.streams[4].bytes;
@@ -151,6 +162,7 @@ int main(int argc, char** argv) {
   check_manifest(argv[1]);
   if (argc > 2) check_values(argv[2]);
   check_damage(argv[1]);
+  check_series(argv[1]);
   check_device_errors(argv[1]);
   CHECK(emulator::device_memory_in_use() == 0);
 }

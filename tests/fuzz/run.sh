@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-((${#targets[@]})) || targets=(container range_decoder weights model decode)
+((${#targets[@]})) || targets=(container range_decoder weights model decode series)
 jobs=${JOBS:-2}
 build=build/fuzz
 golden=tests/golden/tiny
@@ -41,6 +41,7 @@ seed_corpus() {
       for file in "$golden"/*.same; do
         { printf '\x10\x07\x03'; tail -c +19 "$file"; } > "$folder/$(basename "$file")"
       done ;;
+    series) cp "$golden"/*.same "$golden"/../series/*.sames "$folder"/ ;;
     weights) cp "$golden"/types.safetensors "$folder"/ ;;
     model) printf '\x00\x00\x01\x05\x10\x80\x02\x7f' > "$folder/two_changes" ;;
   esac

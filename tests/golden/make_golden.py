@@ -3,8 +3,9 @@
     python tests/golden/make_golden.py
 
 writes tests/golden/tiny (a tiny random model, every kind of schedule), tests/golden/values (the
-same with a head for a probability per value) and tests/golden/default (the model in the package,
-if it is there). The latents and pixels in the manifests are those of the slow
+same with a head for a probability per value), tests/golden/series (series of pictures, with a tiny
+model that knows time) and tests/golden/default (the model in the package, if it is there). The
+latents and pixels in the manifests are those of the slow
 reference decoder (tests/python/reference_codec.py), which shares no code with the package; the
 package must agree before anything is written. Run it after a change of the format or of a model,
 and say so in the changelog.
@@ -26,7 +27,7 @@ sys.path[:0] = [str(GOLDEN), str(GOLDEN.parent / "python")]
 from pictures import woven_picture  # noqa: E402
 
 import reference_codec  # noqa: E402
-from samebits import _core, model_store  # noqa: E402
+from samebits import _core, decode_series, encode_series, model_store  # noqa: E402
 from tiny_model import TinySizes, tiny_model, write_safetensors  # noqa: E402
 
 ICC_PROFILE, EXIF, XMP, ALPHA = 1, 2, 3, 4
@@ -44,6 +45,8 @@ class Case:
     mode: int = 2
     phases: int = 3
     groups: tuple[int, ...] = ()
+    even_groups: int = 0
+    first: int = 0
     values: bool = False
     grey: bool = False
     chunks: tuple[tuple[int, bytes], ...] = ()
@@ -68,6 +71,13 @@ TINY_CASES = (
     Case("grey", 24, 40, 80, grey=True),
     Case("chunks", 16, 16, 40, chunks=CHUNKS),
     Case("several_lanes", 400, 272, 100),
+    Case("even_groups_diagonal", 19, 50, 70, even_groups=2),
+    Case("checkerboard", 37, 40, 30, mode=0, phases=1),
+    Case("mode1", 33, 47, 65, mode=1, phases=0, groups=(3, 5)),
+    Case("mode3_checkerboard", 50, 35, 85, mode=3, phases=1, groups=(2, 1, 5)),
+    Case("mode4_four_phases", 41, 64, 55, mode=4, phases=2, even_groups=3),
+    Case("mode5", 64, 40, 95, mode=5, phases=0, groups=(2, 1, 3, 2), first=2),
+    Case("mode6_checkerboard", 36, 52, 45, mode=6, phases=1, even_groups=4, first=1),
 )
 
 VALUE_CASES = (
@@ -95,7 +105,13 @@ def source_picture(case: Case, *, seed: int) -> np.ndarray:
 
 def encode(case: Case, rgb: np.ndarray, model: _core.Model) -> bytes:
     """The stream of a case."""
-    schedule = _core.ScheduleSpec(mode=case.mode, phases=case.phases, groups=list(case.groups))
+    schedule = _core.ScheduleSpec(
+        mode=case.mode,
+        phases=case.phases,
+        groups=list(case.groups),
+        even_groups=case.even_groups,
+        first=case.first,
+    )
     return _core.encode_picture(
         model,
         rgb,
@@ -141,6 +157,36 @@ def make_folder(folder: Path, weights_path: Path, cases: tuple[Case, ...]) -> No
     (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
 
 
+def series_pictures() -> list[np.ndarray]:
+    """A picture that moves, and one of another size."""
+    large = woven_picture(40, 64, seed=4)
+    return [large[n : n + 32, 2 * n : 2 * n + 50].copy() for n in range(5)] + [large[:17, :20]]
+
+
+def make_series_folder(folder: Path) -> None:
+    """Write a series, its pictures and its model; key pictures 0, 3, and 5 for its size."""
+    weights = tiny_model(time=True)
+    (folder / "tiny_time.safetensors").write_bytes(weights)
+    pictures = series_pictures()
+    model = _core.Model(weights)
+    series = encode_series(pictures, quality=80, key_every=3, keys="regular", model=model)
+    expected = reference_codec.decode_series(series, weights)
+    latents = b"".join(picture.y_hat.astype("<i2").tobytes() for picture in expected)
+    pixels = b"".join(np.ascontiguousarray(picture.pixels).tobytes() for picture in expected)
+    if b"".join(picture.tobytes() for picture in decode_series(series, model=model)) != pixels:
+        raise SystemExit("the package decodes other pixels of a series than the reference decoder")
+    hashes = " ".join(map(sha256, (series, latents, pixels)))
+    lines = [
+        "# Made by tests/golden/make_golden.py; tests/golden/manifest.h says what the columns are.",
+        f"model tiny_time.safetensors {sha256(weights)}",
+        f"series moving.sames {hashes} moving.rgb",
+    ]
+    (folder / "moving.sames").write_bytes(series)
+    (folder / "moving.rgb").write_bytes(b"".join(picture.tobytes() for picture in pictures))
+    (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
+    print(f"{folder.name}/moving: {len(pictures)} pictures, {len(series)} bytes")
+
+
 def write_wrong_manifest(folder: Path) -> None:
     """A manifest with the latents and the pixels of one stream swapped: its check must fail."""
     lines = (folder / "manifest.txt").read_text().splitlines()
@@ -170,6 +216,9 @@ def main() -> None:
     weights_path = values / "values.safetensors"
     weights_path.write_bytes(tiny_model(sizes=TinySizes(value_radius=7)))
     make_folder(values, weights_path, VALUE_CASES)
+    series = GOLDEN / "series"
+    series.mkdir(exist_ok=True)
+    make_series_folder(series)
     shipped = GOLDEN.parents[1] / "python" / "samebits" / "weights" / model_store.DEFAULT_NAME
     if not shipped.exists():
         print(f"there is no {shipped}; only the tiny model was used")

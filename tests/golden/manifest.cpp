@@ -55,15 +55,15 @@ Manifest read_manifest(const std::filesystem::path& path) {
     GoldenStream stream{name, {}, {}, {}, {}};
     std::string rgb;
     words >> stream.latents_sha256 >> stream.pixels_sha256 >> rgb;
-    if (!words || kind != "stream") {
+    if (!words || (kind != "stream" && kind != "series")) {
       throw std::runtime_error(path.string() + ": this line is no manifest line: " + line);
     }
     stream.bytes = read_checked(folder / name, sha256);
     stream.rgb = read_file(folder / rgb);
-    manifest.streams.push_back(std::move(stream));
+    (kind == "series" ? manifest.series : manifest.streams).push_back(std::move(stream));
   }
-  if (!model_seen || manifest.streams.empty()) {
-    throw std::runtime_error(path.string() + " names no model, or no stream");
+  if (!model_seen || (manifest.streams.empty() && manifest.series.empty())) {
+    throw std::runtime_error(path.string() + " names no model, or nothing to decode");
   }
   return manifest;
 }

@@ -3,10 +3,11 @@
 //
 //   model  FILE SHA256
 //   stream FILE SHA256 LATENTS_SHA256 PIXELS_SHA256 RGB_FILE
+//   series FILE SHA256 LATENTS_SHA256 PIXELS_SHA256 RGB_FILE
 //
 // Files are relative to the manifest. Latents are int16, low byte first, [h][w][M]. RGB_FILE holds
-// the picture the stream was encoded from ([height][width][3] bytes). Lines that begin with # are
-// comments.
+// the picture the stream was encoded from ([height][width][3] bytes). Of a series, each of these is
+// that of all pictures, one after another. Lines that begin with # are comments.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,7 @@ struct Manifest {
   Model model;
   Bytes model_bytes;
   std::vector<GoldenStream> streams;
+  std::vector<GoldenStream> series;
 };
 
 // Reads the manifest and every file it names, and compares their SHA-256. std::runtime_error, with

@@ -172,6 +172,7 @@ class Stream:
     """The fields of a file."""
 
     grey: bool
+    time: bool
     model_id: bytes
     quality: int
     mode: int
@@ -193,7 +194,7 @@ def parse_stream(data: bytes) -> Stream:
     reader = Bytes(data[:-4])
     reader.take(2)
     version_flags = reader.number(1)
-    assert version_flags & 0xCF == 0, "version 0, reserved bits 0"
+    assert version_flags & 0x8F == 0, "version 0, reserved bits 0"
     model_id = reader.take(3)
     quality = reader.number(1)
     schedule = reader.number(1)
@@ -212,6 +213,7 @@ def parse_stream(data: bytes) -> Stream:
             chunks[kind] = reader.take(reader.varint())
     return Stream(
         grey=bool(version_flags & 16),
+        time=bool(version_flags & 64),
         model_id=model_id,
         quality=quality,
         mode=mode,
@@ -226,6 +228,19 @@ def parse_stream(data: bytes) -> Stream:
         chunks=chunks,
         payload=reader.take(len(data) - 4 - reader.position),
     )
+
+
+def parse_series(data: bytes) -> list[bytes]:
+    """The picture streams of a `.sames` file."""
+    assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
+    reader = Bytes(data[:-4])
+    assert reader.take(3) == b"\xf5\x54\0"
+    streams = []
+    while length := reader.varint():
+        streams.append(reader.take(length))
+    assert streams
+    assert reader.position == len(data) - 4, "bytes after the end"
+    return streams
 
 
 # Arithmetic, section 5: range decoder
@@ -337,11 +352,15 @@ def value_rows(weights: Weights, hidden, index, rows) -> list[list[int] | None]:
 # Arithmetic, sections 3 and 4
 
 
-def decode_hyper(weights, quality, shape, decoder):
+def decode_hyper(weights, quality, shape, decoder, z_hat_before):
     """Decode the hyper-latents; `shape` is (height, width) of y → z_hat."""
     height, width = -(-shape[0] // 4), -(-shape[1] // 4)
-    rows = np.tile(weights["z_row"][quality], height * width)
+    table = "z_row" if z_hat_before is None else "time.z_row"
+    rows = np.tile(weights[table][quality], height * width)
     k = decoder.decode(rows).reshape(height, width, -1)
+    if z_hat_before is not None:
+        expected = round_shift(z_hat_before * weights["z_gain"][quality], 24)
+        k = k + np.clip(expected, -(2**14), 2**14)
     assert np.abs(k).max() <= 2**14
     return clamp16(round_shift(k * weights["z_inverse_gain"][quality], 8))
 
@@ -389,6 +408,25 @@ def rectangle_index(shape, rectangle):
     return np.repeat(i, count), np.repeat(j, count), c
 
 
+def add_time(weights, quality, earlier, features, prediction):
+    """Features and prediction corrected by the latents of one or two pictures before."""
+    shape, shift = prediction.shape[:2], weights["config"][5]
+
+    def proxy_q(values):
+        return np.clip(round_shift(values, shift), -8191, 8191)
+
+    inputs = [np.clip(features, -8191, 8191), proxy_q(prediction)]
+    for n in range(2):
+        known = n < len(earlier)
+        inputs.append(proxy_q(earlier[n]) if known else np.zeros_like(prediction))
+        inputs.append(np.full((*shape, 1), 256 * known))
+    inputs.append(np.full((*shape, 1), 64 * quality))
+    out = run_network(weights, "time", np.concatenate(inputs, -1))
+    count = features.shape[-1]
+    low, high = weights["time.clamp"]
+    return np.clip(features + out[..., :count], low, high), clamp16(prediction + out[..., count:])
+
+
 def step_elements(weights, quality, state: State, rectangle, *, values: bool):
     """Indices, mean, CDF row and own row (or None) of a rectangle's elements in coding order."""
     delta, log_scale, hidden = step_parameters(weights, quality, state, rectangle[3])
@@ -400,14 +438,20 @@ def step_elements(weights, quality, state: State, rectangle, *, values: bool):
     return np.array(index), mean, row, own
 
 
-def decode_latents(weights, stream, decoder):
-    """The step loop: y_hat [h][w][M]."""
+def decode_latents(weights, stream, decoder, earlier):
+    """z_hat, and by the step loop y_hat [h][w][M]. `earlier` has (y_hat, z_hat) of the pictures
+    before."""
     quality = stream.quality
     shape = -(-stream.height // 16), -(-stream.width // 16)
-    hyper = run_network(weights, "h_s", decode_hyper(weights, quality, shape, decoder))
+    z_before = earlier[0][1] if stream.time else None
+    z_hat = decode_hyper(weights, quality, shape, decoder, z_before)
+    hyper = run_network(weights, "h_s", z_hat)
     hyper = hyper[: shape[0], : shape[1]]
     features_count = int(weights["config"][3])
     features, prediction = hyper[..., :features_count], hyper[..., features_count:]
+    if stream.time:
+        y_before = [y_hat for y_hat, _ in earlier]
+        features, prediction = add_time(weights, quality, y_before, features, prediction)
     state = State(prediction.copy(), np.zeros_like(prediction), prediction, features)
     model_groups = weights["phase_groups" if stream.phases == 3 else "groups"]
     for step in make_steps(stream, int(weights["config"][1]), model_groups):
@@ -425,7 +469,7 @@ def decode_latents(weights, stream, decoder):
         assert not state.mask[index].any()
         state.mask[index] = 1
     assert state.mask.all()
-    return state.proxy
+    return z_hat, state.proxy
 
 
 @dataclass(frozen=True)
@@ -433,11 +477,25 @@ class Decoded:
     """What the reference decoder returns."""
 
     y_hat: np.ndarray  # int16 [h][w][M]
+    z_hat: np.ndarray  # int64 [h / 4][w / 4][Nz]
     pixels: np.ndarray  # uint8 [H][W][3], or [H][W] for grey
     stream: Stream
 
 
-def decode(data: bytes, weights_file: bytes) -> Decoded:
+def decode_series(data: bytes, weights_file: bytes) -> list[Decoded]:
+    """Decode a `.sames` file."""
+    pictures: list[Decoded] = []
+    earlier: list[tuple[np.ndarray, np.ndarray]] = []
+    for stream in parse_series(data):
+        picture = decode(stream, weights_file, earlier)
+        if not picture.stream.time:
+            earlier = []
+        earlier = [(picture.y_hat.astype(np.int64), picture.z_hat), *earlier][:2]
+        pictures.append(picture)
+    return pictures
+
+
+def decode(data: bytes, weights_file: bytes, earlier: list[tuple] | None = None) -> Decoded:
     """Decode a file with the model in `weights_file`.
 
     Parameters
@@ -446,6 +504,9 @@ def decode(data: bytes, weights_file: bytes) -> Decoded:
         A `.same` file.
     weights_file : bytes
         The weights file (safetensors) of the model that the file names.
+    earlier : list of (y_hat, z_hat), optional
+        Of a picture of a series: those of the pictures before since the last key picture, the
+        last one first, at most two.
 
     Returns
     -------
@@ -455,11 +516,12 @@ def decode(data: bytes, weights_file: bytes) -> Decoded:
     stream, weights = parse_stream(data), Weights.parse(weights_file)
     assert stream.model_id == weights.sha256[:3]
     decoder = RangeDecoder(weights, stream.payload)
-    y_hat = decode_latents(weights, stream, decoder)
+    assert not stream.time or earlier, "one picture of a series"
+    z_hat, y_hat = decode_latents(weights, stream, decoder, earlier)
     decoder.finish()
     latents = y_hat.astype("<i2")
     assert zlib.crc32(latents.tobytes()) == stream.latent_crc
     pixels = run_network(weights, "g_s", y_hat)[: stream.height, : stream.width] + 128
     if stream.grey:
         pixels = (pixels.sum(-1) + 1) // 3
-    return Decoded(latents.astype(np.int16), pixels.astype(np.uint8), stream)
+    return Decoded(latents.astype(np.int16), z_hat, pixels.astype(np.uint8), stream)

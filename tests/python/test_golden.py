@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import reference_codec
+import samebits
 from samebits import _core, kernels
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -37,20 +38,22 @@ class Manifest:
     weights: bytes
     weights_sha256: str
     streams: dict[str, Golden]
+    series: dict[str, Golden]
 
 
 @lru_cache
 def read_manifest(path: Path) -> Manifest:
-    weights, weights_sha256, streams = b"", "", {}
+    weights, weights_sha256 = b"", ""
+    golden: dict[str, dict[str, Golden]] = {"stream": {}, "series": {}}
     for line in path.read_text().splitlines():
         kind, *words = line.split()
         if kind == "model":
             weights, weights_sha256 = (path.parent / words[0]).read_bytes(), words[1]
-        elif kind == "stream":
+        elif kind in golden:
             name, stream_sha256, latents, pixels, rgb = words
             stream, rgb = (path.parent / name).read_bytes(), (path.parent / rgb).read_bytes()
-            streams[name] = Golden(stream, stream_sha256, latents, pixels, rgb)
-    return Manifest(weights, weights_sha256, streams)
+            golden[kind][name] = Golden(stream, stream_sha256, latents, pixels, rgb)
+    return Manifest(weights, weights_sha256, golden["stream"], golden["series"])
 
 
 CASES = [(path, name) for path in MANIFESTS for name in read_manifest(path).streams]
@@ -102,7 +105,7 @@ def test_files_are_those_of_the_manifest(path):
     assert sha256(manifest.weights) == manifest.weights_sha256, (
         "the model is another one: run tests/golden/make_golden.py"
     )
-    for name, golden in manifest.streams.items():
+    for name, golden in (manifest.streams | manifest.series).items():
         assert sha256(golden.stream) == golden.stream_sha256, name
 
 
@@ -136,6 +139,35 @@ def test_the_reference_decoder_agrees(folder, name):
     decoded = reference_codec.decode(golden.stream, manifest.weights)
     assert sha256(decoded.y_hat.astype("<i2").tobytes()) == golden.latents_sha256
     assert sha256(decoded.pixels.tobytes()) == golden.pixels_sha256
+
+
+def test_series(target):
+    path = GOLDEN / "series" / "manifest.txt"
+    manifest, model = read_manifest(path), load_model(path)
+    golden = manifest.series["moving.sames"]
+    pictures = list(samebits.decode_series(golden.stream, model=model))
+    assert sha256(b"".join(p.tobytes() for p in pictures)) == golden.pixels_sha256
+    sources, begin = [], 0
+    for picture in pictures:
+        sources.append(np.frombuffer(golden.rgb, np.uint8, picture.size, begin))
+        begin += picture.size
+    again = samebits.encode_series(
+        [source.reshape(p.shape) for source, p in zip(sources, pictures, strict=True)],
+        quality=80,
+        key_every=3,
+        keys="regular",
+        model=model,
+    )
+    assert again == golden.stream
+
+
+def test_the_reference_decoder_agrees_on_series():
+    manifest = read_manifest(GOLDEN / "series" / "manifest.txt")
+    golden = manifest.series["moving.sames"]
+    decoded = reference_codec.decode_series(golden.stream, manifest.weights)
+    assert [n for n, picture in enumerate(decoded) if not picture.stream.time] == [0, 3, 5]
+    latents = b"".join(picture.y_hat.astype("<i2").tobytes() for picture in decoded)
+    assert sha256(latents) == golden.latents_sha256
 
 
 def test_a_different_picture_is_noticed():

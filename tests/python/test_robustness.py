@@ -33,6 +33,7 @@ ALLOWED = (
     errors.UnsupportedVersion,
     errors.ModelMismatch,
     errors.LimitExceeded,
+    errors.NeedsSeries,
 )
 LIMITS = {"max_pixels": 2**22, "max_bytes": 2**28}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -22,10 +24,10 @@ TINY_CONFIG = ModelConfig(
 )
 
 
-def tiny_model(*, seed: int = 0) -> PictureModel:
+def tiny_model(*, seed: int = 0, time_width: int = 0) -> PictureModel:
     """A random model whose residual branches are not zero, so that every layer matters."""
     torch.manual_seed(seed)
-    model = PictureModel(TINY_CONFIG)
+    model = PictureModel(replace(TINY_CONFIG, time_width=time_width))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 4 and not parameter.any():

@@ -197,6 +197,22 @@ def _entropy(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarray
     return tensors
 
 
+def _time(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarray]:
+    net = NetworkWriter("time", rng)
+    inputs = sizes.feature_channels + 3 * sizes.latent_channels + 3
+    outputs = sizes.feature_channels + sizes.latent_channels
+    net.conv(1, 0, inputs=inputs, outputs=12, kernel=3, leaky=3, dtype=np.int16)
+    net.conv(2, 1, inputs=12, outputs=12, kernel=3, depthwise=True)
+    net.add(1, 1, 2)
+    clamp = (-20000, 20000)
+    net.conv(1, 1, inputs=12, outputs=outputs, output_std=sizes.latent_std / 2, clamp=clamp)
+    return {
+        **net.finish(),
+        "time.clamp": np.array([-9000, 9500], np.int32),
+        "time.z_row": rng.integers(10, 30, (QUALITIES, sizes.hyper_channels)).astype(np.uint8),
+    }
+
+
 def _context(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.ndarray]:
     inputs = 2 * sizes.latent_channels + sizes.feature_channels
     net = NetworkWriter("context", rng)
@@ -271,7 +287,9 @@ def _quality_tables(rng: np.random.Generator, sizes: TinySizes) -> dict[str, np.
     }
 
 
-def tiny_tensors(*, seed: int = 1, sizes: TinySizes | None = None) -> dict[str, np.ndarray]:
+def tiny_tensors(
+    *, seed: int = 1, sizes: TinySizes | None = None, time: bool = False
+) -> dict[str, np.ndarray]:
     """All tensors of a tiny model, by name.
 
     Parameters
@@ -280,6 +298,8 @@ def tiny_tensors(*, seed: int = 1, sizes: TinySizes | None = None) -> dict[str, 
         Seed of the random weights.
     sizes : TinySizes, optional
         Channel counts and groups.
+    time : bool
+        With the network for series.
 
     Returns
     -------
@@ -303,6 +323,8 @@ def tiny_tensors(*, seed: int = 1, sizes: TinySizes | None = None) -> dict[str, 
     for build in (_analysis, _synthesis, _hyper_analysis, _hyper_synthesis, _entropy, _context):
         tensors |= build(rng, sizes)
     tensors |= _cdf_tables() | _quality_tables(rng, sizes)
+    if time:
+        tensors |= _time(rng, sizes)
     tensors["groups"] = np.array(sizes.groups, np.int32)
     tensors["phase_groups"] = np.array(sizes.phase_groups, np.int32)
     if sizes.value_radius:
@@ -310,9 +332,10 @@ def tiny_tensors(*, seed: int = 1, sizes: TinySizes | None = None) -> dict[str, 
     return tensors
 
 
-def tiny_model(*, seed: int = 1, sizes: TinySizes | None = None) -> bytes:
+def tiny_model(*, seed: int = 1, sizes: TinySizes | None = None, time: bool = False) -> bytes:
     """The weights file of a tiny model, as bytes."""
-    return write_safetensors(tiny_tensors(seed=seed, sizes=sizes), metadata={"name": "tiny"})
+    tensors = tiny_tensors(seed=seed, sizes=sizes, time=time)
+    return write_safetensors(tensors, metadata={"name": "tiny"})
 
 
 def wavy_picture(height: int, width: int, *, seed: int = 0) -> np.ndarray:

@@ -98,7 +98,7 @@ def run_batch(
                 bar.update()
                 with bar.external_write_mode(file=sys.stderr):
                     if error is not None:
-                        print(f"samebits: {name}: {_sentence(error)}", file=sys.stderr)
+                        print(f"samebits: {name}: {sentence(error)}", file=sys.stderr)
                     line = _line(
                         name, future, error, arguments=arguments, to_dict=to_dict, to_text=to_text
                     )
@@ -133,11 +133,12 @@ def _line(name, future, error, *, arguments, to_dict, to_text) -> str:
         return "" if arguments.quiet else to_text(future.result())
     if arguments.json:
         kind = type(error).__name__
-        return json.dumps({"file": name, "error": kind, "message": _sentence(error)})
+        return json.dumps({"file": name, "error": kind, "message": sentence(error)})
     return ""
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """An error as one line for people."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -4,6 +4,7 @@
   coding   the range coder, beside constriction, torchac and CompressAI's rANS
   codec    encode and decode of pictures, beside CompressAI's models and the float twin in torch
   orders   coding orders of one model: size and time against one step
+  series   clips coded as series, against every frame on its own
 
 Contenders take turns in one run, medians and quartiles are shown. What is not installed is named
 and left out: pip install 'samebits[bench]' for most of it. --out FILE.json writes the results, and
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from samebits.cli import bench_codec, bench_coding, bench_kernels, bench_orders
+from samebits.cli import bench_codec, bench_coding, bench_kernels, bench_orders, bench_series
 from samebits.io.files import write_bytes
 
 PARTS = {
@@ -32,6 +33,7 @@ PARTS = {
     "coding": bench_coding,
     "codec": bench_codec,
     "orders": bench_orders,
+    "series": bench_series,
 }
 
 

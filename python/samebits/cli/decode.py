@@ -1,12 +1,15 @@
-"""Turn .same files back into pictures.
+"""Turn .same and .sames files back into pictures.
 
 Writes PNG, or what the suffix of -o says: .png, .webp (lossless), .tif, .bmp, .ppm, .pgm, .jpg or
-.npy. ICC profile, Exif and XMP go along where the format has room for them.
+.npy. ICC profile, Exif and XMP go along where the format has room for them. The pictures of a
+series (.sames) get numbers: clip_00000.png and so on.
 
 examples:
   samebits decode photo.same                        writes photo.png
   samebits decode photo.same -o photo.tif
   samebits decode *.same -o out/ --format webp --jobs 4
+  samebits decode clip.sames -o frames/
+  samebits decode clip.sames -o frames/ --start 100 --count 10
   samebits decode - -o - < photo.same > photo.png   stdin to stdout
 """
 
@@ -14,23 +17,36 @@ import argparse
 import time
 from pathlib import Path
 
-from samebits.cli.batch import add_batch_arguments, add_limit_arguments, run_batch
+from samebits.cli.batch import add_batch_arguments, add_limit_arguments, positive, run_batch
+from samebits.cli.decode_series import decode_series_file
 from samebits.cli.exit_codes import EXIT_USAGE
 from samebits.cli.outputs import add_output_arguments, output_names, print_usage_error
 from samebits.errors import InvalidArgument
-from samebits.io.files import STANDARD, read_bytes, refuse_existing, write_bytes
+from samebits.io.files import STANDARD, is_series, open_binary, refuse_existing, write_bytes
 
 FORMATS = ("png", "webp", "tif", "bmp", "ppm", "pgm", "jpg", "npy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("streams", nargs="+", metavar="FILE", help=".same files, or - for stdin")
+    parser.add_argument(
+        "streams", nargs="+", metavar="FILE", help=".same or .sames files, or - for stdin"
+    )
     add_output_arguments(parser, default="FILE with the suffix of the format")
     parser.add_argument(
         "--format",
         choices=FORMATS,
         default="png",
         help="for folders and stdout, default png",
+    )
+    parser.add_argument(
+        "--start",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of a series: the first picture to write, from 0",
+    )
+    parser.add_argument(
+        "--count", type=positive, metavar="N", help="of a series: pictures to write, default all"
     )
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed ones")
     add_limit_arguments(parser)
@@ -46,28 +62,33 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_USAGE
 
     def decode_file(index: int) -> dict:
-        return _decode_file(
-            arguments.streams[index], outputs[index], default_suffix=suffix, arguments=arguments
-        )
+        name, output = arguments.streams[index], outputs[index]
+        with open_binary(name) as file:
+            if is_series(file):
+                return decode_series_file(file, output, arguments=arguments)
+            stream = file.read()
+        return _decode_stream(stream, output, default_suffix=suffix, arguments=arguments)
 
     return run_batch(
         arguments.streams,
         decode_file,
         arguments=arguments,
         to_dict=dict,
-        to_text=lambda report: f"{report['output']}: {report['width']} x {report['height']}",
+        to_text=lambda report: (
+            f"{report['output']}: {report['width']} x {report['height']}"
+            + (f", {report['pictures']} pictures" if "pictures" in report else "")
+        ),
         report_to_stderr=STANDARD in outputs,
     )
 
 
-def _decode_file(
-    name: str, output: str, *, default_suffix: str, arguments: argparse.Namespace
+def _decode_stream(
+    stream: bytes, output: str, *, default_suffix: str, arguments: argparse.Namespace
 ) -> dict:
     from samebits.api import decode_picture
     from samebits.io.images import encode_image, to_image
 
     refuse_existing(output, overwrite=arguments.force)
-    stream = read_bytes(name)
     start = time.perf_counter()
     decoded = decode_picture(
         stream,

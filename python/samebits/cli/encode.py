@@ -7,19 +7,26 @@ examples:
   samebits encode photo.jpg                         writes photo.same
   samebits encode photo.jpg -q 80 -o small.same     another quality and name
   samebits encode *.png -o out/ --jobs 4            many files into a folder
+  samebits encode photo.jpg --preset small          a smaller file that takes longer to decode
   cat photo.png | samebits encode - > photo.same    stdin to stdout
+  samebits encode --series frame*.png -o clip.sames pictures of a burst or a clip into one file
+  samebits encode --series clip.y4m                 all its frames; .gif and so on too, and video
+                                                    files if PyAV is installed (pip install av)
 """
 
 import argparse
 import time
 import warnings
 
-from samebits.cli.batch import add_batch_arguments, add_limit_arguments, run_batch
+from samebits.cli.batch import add_batch_arguments, add_limit_arguments, positive, run_batch
 from samebits.cli.exit_codes import EXIT_USAGE
 from samebits.cli.outputs import add_output_arguments, output_names, print_usage_error
 from samebits.errors import InvalidArgument
 from samebits.io.files import STANDARD, STREAM_SUFFIX, read_bytes, refuse_existing, write_bytes
 from samebits.limits import MAX_PIXELS
+from samebits.orders import MODES, PHASES, PRESETS
+
+ORDER_NAMES = ("preset", "mode", "phases", "groups", "first")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,19 +41,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="0 (smallest file) ... 100 (best picture), default 50",
     )
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed one")
+    parser.add_argument(
+        "--series",
+        action="store_true",
+        help="code all pictures, and all frames of clips, into one .sames file, each with the two "
+        "before it as context",
+    )
+    parser.add_argument(
+        "--key-every",
+        type=positive,
+        default=32,
+        metavar="N",
+        help="of a series: pictures from one that needs no other to the next (default 32)",
+    )
     add_limit_arguments(parser)
     add_batch_arguments(parser)
-    schedule = parser.add_argument_group("schedule (docs/bitstream.md, section 2)")
-    schedule.add_argument("--mode", type=int, choices=(0, 2), default=2, help="default 2")
+    schedule = parser.add_argument_group(
+        "order of coding", "one model codes all orders; the more steps, the smaller and slower"
+    )
     schedule.add_argument(
-        "--phases", type=int, choices=(0, 2, 3), help="default 3, and 0 in mode 0"
+        "--preset",
+        choices=tuple(PRESETS),
+        help="fast (fewest steps), balanced (the default) or small (smallest file); or say it:",
+    )
+    schedule.add_argument(
+        "--mode",
+        type=int,
+        choices=tuple(MODES),
+        help="channel dependencies, docs/bitstream.md 2; default 2",
+    )
+    schedule.add_argument(
+        "--phases",
+        choices=PHASES,
+        help="positions of a step; default diagonal in mode 2 with two or four groups, else none",
     )
     schedule.add_argument(
         "--groups",
-        type=group_sizes,
-        default=(),
-        metavar="N,N,...",
-        help="sizes of the channel groups; default: the model's",
+        type=group_layout,
+        metavar="N | N,N,...",
+        help="number of even channel groups, or their sizes; default: the model's",
+    )
+    schedule.add_argument(
+        "--first", type=int, metavar="N", help="modes 5 and 6: groups in the first part"
     )
     schedule.add_argument(
         "--values",
@@ -63,18 +99,31 @@ def quality(word: str) -> int:
     return number
 
 
-def group_sizes(word: str) -> tuple[int, ...]:
-    """An argparse type: integers with commas."""
-    return tuple(int(size) for size in word.split(","))
+def group_layout(word: str) -> int | tuple[int, ...]:
+    """An argparse type: an integer, or several with commas."""
+    try:
+        sizes = tuple(int(size) for size in word.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of groups, nor sizes") from None
+    return sizes if "," in word else sizes[0]
+
+
+def order_arguments(arguments: argparse.Namespace) -> dict:
+    """What the arguments say of the order, for :func:`samebits.encode`."""
+    return {name: getattr(arguments, name) for name in ORDER_NAMES}
 
 
 def run(arguments: argparse.Namespace) -> int:
+    allow_large_pictures()
+    if arguments.series:
+        from samebits.cli import encode_series
+
+        return encode_series.run(arguments)
     try:
         outputs = output_names(arguments.pictures, output=arguments.output, suffix=STREAM_SUFFIX)
     except InvalidArgument as error:
         print_usage_error(error)
         return EXIT_USAGE
-    allow_large_pictures()
 
     def encode_file(index: int) -> dict:
         return _encode_file(arguments.pictures[index], outputs[index], arguments=arguments)
@@ -111,9 +160,7 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
         image,
         quality=arguments.quality,
         model=arguments.model,
-        mode=arguments.mode,
-        phases=arguments.phases,
-        groups=arguments.groups,
+        **order_arguments(arguments),
         distribution="values" if arguments.values else "parametric",
         max_pixels=arguments.max_pixels,
         max_bytes=arguments.max_bytes,

@@ -11,6 +11,8 @@ examples:
       --start-from runs/first/last.ckpt
   samebits train --data photos --out runs/orders --minutes 30 --entropy --crop 256 \
       --start-from runs/first/last.ckpt
+  samebits train --series --data clips --out runs/series --minutes 15 --crop 176 --batch 6 \
+      --start-from runs/first/last.ckpt
   samebits train --data photos --out runs/values --minutes 10 --values --crop 256 \
       --start-from runs/orders/last.ckpt
 """
@@ -48,6 +50,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train a head for a probability per value alone (needs --start-from)",
     )
     parser.add_argument(
+        "--series",
+        action="store_true",
+        help="train the network for series alone, on a folder of clips (needs --start-from)",
+    )
+    parser.add_argument(
+        "--time-from",
+        type=Path,
+        metavar="CKPT",
+        help="with --series: begin with the network for series of this checkpoint",
+    )
+    parser.add_argument(
+        "--time-width", type=int, default=192, help="with --series: channels of a new network"
+    )
+    parser.add_argument(
         "--default-order", action="store_true", help="train the default coding order and no other"
     )
     parser.add_argument(
@@ -64,7 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add this times a k-means distance of the latent channels to the loss",
     )
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--crop", type=int, default=128, help="crop size, a multiple of 64")
+    parser.add_argument(
+        "--crop", type=int, default=128, help="crop size, a multiple of 64 (16 of series)"
+    )
     parser.add_argument(
         "--late-crop", type=int, help="crop size of the last quarter of the time (twice --crop)"
     )
@@ -97,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     from samebits.learn.grouping.clustering_trainer import ClusteringTrainer
     from samebits.learn.models import ModelConfig
     from samebits.learn.training.entropy_training import EntropyTrainer
+    from samebits.learn.training.time_training import TimeTrainer
     from samebits.learn.training.train import Trainer, TrainOptions
     from samebits.learn.training.value_training import ValueTrainer
 
@@ -125,6 +144,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.entropy:
             trainer = EntropyTrainer(options, config)
+        elif arguments.series:
+            trainer = TimeTrainer(
+                options, time_width=arguments.time_width, time_from=arguments.time_from
+            )
         elif arguments.values:
             trainer = ValueTrainer(options, config)
         elif arguments.clustering is not None:
@@ -132,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             trainer = Trainer(options, config)
         path = trainer.run()
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         print(f"samebits train: {error}", file=sys.stderr)
         return 1
     print(f"checkpoint: {path}")

@@ -1,13 +1,19 @@
 """Files: whole reads, and writes that never leave half a file under its final name."""
 
+import io
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from samebits.errors import InvalidArgument
 
 STREAM_SUFFIX = ".same"
+SERIES_SUFFIX = ".sames"
+SERIES_MAGIC = b"\xf5\x54"  # bitstream.md 6
 STANDARD = "-"  # stdin or stdout
 
 
@@ -16,6 +22,21 @@ def read_bytes(name: str) -> bytes:
     if name == STANDARD:
         return sys.stdin.buffer.read()
     return Path(name).read_bytes()
+
+
+@contextmanager
+def open_binary(name: str) -> Iterator[io.BufferedReader]:
+    """A file, or stdin for ``-``, to be read piece by piece; it has ``peek``."""
+    if name == STANDARD:
+        yield sys.stdin.buffer  # type: ignore[misc]
+        return
+    with open(name, "rb") as file:
+        yield file
+
+
+def is_series(file: io.BufferedReader) -> bool:
+    """Whether a .sames file begins here; nothing is read."""
+    return file.peek(len(SERIES_MAGIC))[: len(SERIES_MAGIC)] == SERIES_MAGIC
 
 
 def write_bytes(name: str, content: bytes, *, overwrite: bool) -> None:
@@ -31,14 +52,23 @@ def write_bytes(name: str, content: bytes, *, overwrite: bool) -> None:
     OSError
         The file cannot be written.
     """
+    with writing(name, overwrite=overwrite) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece, with what :func:`write_bytes` promises: it gets its name
+    when the block ends well, and nothing is left if it does not."""
     if name == STANDARD:
-        sys.stdout.buffer.write(content)
+        yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     # A link keeps pointing where it did: its target is what gets replaced.
     path = Path(os.path.realpath(name))
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a device or a pipe has no half file
+        with path.open("wb") as file:
+            yield file  # a device or a pipe has no half file
         return
     refuse_existing(name, overwrite=overwrite)
     descriptor, temporary = tempfile.mkstemp(
@@ -46,7 +76,7 @@ def write_bytes(name: str, content: bytes, *, overwrite: bool) -> None:
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _permissions(path))

@@ -11,6 +11,11 @@ from tqdm import tqdm
 from ..models import PictureModel
 from ..models.network import Network, Op
 from ..models.schedule import default_order, make_order
+from ..models.transforms import PIXEL_UNIT
+
+STRIDE = 16
+MOTION = 4
+"""Pixels, down and across, between the frames that stand for a clip."""
 
 
 def networks_of(model: PictureModel) -> dict[str, Network]:
@@ -24,6 +29,8 @@ def networks_of(model: PictureModel) -> dict[str, Network]:
     }
     if model.values is not None:
         networks["values"] = model.values.network
+    if model.time is not None:
+        networks["time"] = model.time.network
     return networks
 
 
@@ -72,13 +79,32 @@ def calibrate(
             x = crops[begin : begin + batch].float()
             for n, value in enumerate(qualities):
                 steps = orders[n % 2].masks(height, width, x.device)
-                model(x, torch.full((len(x),), float(value)), steps, noise=False)
+                quality = torch.full((len(x),), float(value))
+                model(x, quality, steps, noise=False)
+                if model.time is not None:
+                    _run_time(model, x, quality)
     finally:
         see_z.remove()
         model.entropy.tap = None
         for network in networks.values():
             network.tap = None
     return ranges
+
+
+def _run_time(model: PictureModel, x: Tensor, quality: Tensor) -> None:
+    """The network for series on three crops of each crop, which move over it like a camera."""
+    assert model.time is not None
+    gain, inverse_gain = model.entropy_tables(quality)[1:]
+    height, width = (side - STRIDE for side in x.shape[-2:])
+    frames = [
+        model.g_a((x[..., d : d + height, d : d + width] - 128) / PIXEL_UNIT)
+        for d in (2 * MOTION, MOTION, 0)
+    ]
+    earlier = [torch.round(y * gain) * inverse_gain for y in frames[1:]]
+    z_hat = model.hyper(frames[0], quality, noise=False)[0]
+    features, prediction = model.context_from(z_hat, *frames[0].shape[-2:])
+    for known in (earlier, earlier[:1]):
+        model.time(features, prediction, known, quality)
 
 
 def _keep_largest(ranges: Ranges, value: float) -> None:

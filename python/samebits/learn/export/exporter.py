@@ -24,6 +24,8 @@ from .scales import (
     ACTIVATION_LIMIT,
     LATENT_LIMIT,
     LOG_SCALE,
+    MASK_ONE,
+    PROXY_SHIFT,
     Y_SCALE,
     ModelScales,
     RegisterScales,
@@ -33,8 +35,6 @@ from .scales import (
 from .value_tensors import add_value_head
 from .weights_file import write_weights
 
-PROXY_SHIFT = 2
-MASK_ONE = 256
 GAIN_SHIFT = 24
 INVERSE_GAIN_SHIFT = 8
 OPCODES = {"conv": 1, "add": 2, "unshuffle": 3, "shuffle": 4}
@@ -59,6 +59,9 @@ def export_model(model: PictureModel, ranges: Ranges) -> Exported:
         _add_network(tensors, proofs, name, network, scales.networks[name], config.leaky)
     _add_context(tensors, proofs, model, scales)
     _add_quality_tables(tensors, model, scales)
+    if model.time is not None:
+        tensors["time.clamp"] = np.array([-LATENT_LIMIT, LATENT_LIMIT], np.int32)
+        tensors["time.z_row"] = _z_rows(model, model.time.log2_z_scale)
     _add_cdf_tables(tensors)
     if model.values is not None:
         add_value_head(tensors, proofs, model.values, coefficient_scales(model, ranges))
@@ -130,11 +133,13 @@ def _add_network(
         if op.kind == "conv":
             layer = network.layers[op.layer]
             limit = max(abs(v) for v in scales.clamp[op.src])
+            # Inputs may have scales of their own: each part of the weight absorbs its own.
+            unit = float(np.max(scales.scale[op.src]))
             conv, proof = quantize_conv(
                 f"{name}.{op.layer}",
-                _ohwi(layer.weight),
+                _ohwi(layer.weight) * (unit / scales.scale[op.src]),
                 layer.bias.detach().numpy(),
-                input_scale=float(scales.scale[op.src]),
+                input_scale=unit,
                 input_limit=limit,
                 output_scale=scales.scale[op.dst],
                 clamp=scales.clamp[op.dst],
@@ -192,13 +197,23 @@ def _add_context(
     tensors["context.leaky"] = np.array([config.leaky], np.int32)
 
 
+def _table(model: PictureModel, knots: Tensor) -> np.ndarray:
+    """A row for every quality of a table over knots."""
+    quality = torch.arange(QUALITIES, dtype=torch.float32)
+    return model.at_quality(knots, quality)[:, :, 0, 0].detach().double().numpy()
+
+
+def _z_rows(model: PictureModel, log2_scale: Tensor) -> np.ndarray:
+    """CDF rows of hyper-latents whose scales stand in a table over knots."""
+    rows = np.floor((_table(model, log2_scale) - LOG2_SCALE_LOW) * ROWS_PER_OCTAVE + 0.5)
+    return np.clip(rows, 0, SCALE_ROWS - 1).astype(np.uint8)
+
+
 def _add_quality_tables(
     tensors: dict[str, np.ndarray], model: PictureModel, scales: ModelScales
 ) -> None:
-    quality = torch.arange(QUALITIES, dtype=torch.float32)
-
     def table(knots: Tensor) -> np.ndarray:
-        return model.at_quality(knots, quality)[:, :, 0, 0].detach().double().numpy()
+        return _table(model, knots)
 
     def fixed(values: np.ndarray) -> np.ndarray:
         integers = np.floor(values + 0.5)
@@ -216,8 +231,7 @@ def _add_quality_tables(
     z_gain = 2.0 ** table(model.log2_z_gain)
     tensors["z_gain"] = fixed(z_gain * 2**GAIN_SHIFT / scales.z)
     tensors["z_inverse_gain"] = fixed(scales.z_hat / z_gain * 2**INVERSE_GAIN_SHIFT)
-    rows = np.floor((table(model.log2_z_scale) - LOG2_SCALE_LOW) * ROWS_PER_OCTAVE + 0.5)
-    tensors["z_row"] = np.clip(rows, 0, SCALE_ROWS - 1).astype(np.uint8)
+    tensors["z_row"] = _z_rows(model, model.log2_z_scale)
 
 
 def _add_cdf_tables(tensors: dict[str, np.ndarray]) -> None:

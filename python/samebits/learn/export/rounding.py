@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,8 +63,11 @@ def _round_weight(network: Network, scales: RegisterScales) -> Callable[[Op, Ten
             weight = layer.weight.detach().cpu().permute(0, 2, 3, 1).double().numpy()
             limit = max(abs(v) for v in scales.clamp[op.src])
             bias = layer.bias.detach().cpu().double().numpy()
-            per_channel = weight_scales(weight, limit, bias, float(scales.scale[op.src]))
-            steps[op.layer] = torch.as_tensor(per_channel, dtype=torch.float32)[:, None, None, None]
+            unit = float(np.max(scales.scale[op.src]))
+            factor = np.asarray(unit / scales.scale[op.src])
+            per_channel = weight_scales(weight * factor, limit, bias, unit)
+            step = per_channel[:, None, None, None] * factor.reshape(1, -1, 1, 1)
+            steps[op.layer] = torch.as_tensor(step, dtype=torch.float32)
 
     def tap(op: Op, weight: Tensor) -> Tensor:
         step = steps[op.layer].to(weight.device)

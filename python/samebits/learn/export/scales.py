@@ -8,6 +8,7 @@ import numpy as np
 
 from ..models import PictureModel
 from ..models.network import Network
+from ..models.time_context import TimeContext
 from .calibration import Ranges, networks_of
 
 ACTIVATION_LIMIT = 8191
@@ -17,6 +18,10 @@ LATENT_LIMIT = 16383
 FULL_LIMIT = 32767
 Y_SCALE = 512.0
 """Integer steps of y per float unit (64 pixel levels of an orthonormal transform)."""
+PROXY_SHIFT = 2
+MASK_ONE = 256
+QUALITY_ALL = 6400
+"""What the network `time` reads at quality 100."""
 LOG_SCALE = 1024.0
 """Integer steps of the log2 scale per octave."""
 PIXEL_SCALE = 64.0
@@ -63,7 +68,7 @@ def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
     activation = (-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
     h_s_output = np.r_[np.full(f, features), np.full(m, Y_SCALE)]
     head_output = np.r_[np.full(m, Y_SCALE), np.full(m, LOG_SCALE)]
-    ends: dict[str, tuple[float, tuple[int, int], np.ndarray | float]] = {
+    ends: dict[str, tuple[np.ndarray | float, tuple[int, int], np.ndarray | float]] = {
         "g_a": (PIXEL_SCALE, (-128, 127), Y_SCALE),
         "g_s": (Y_SCALE, full, PIXEL_SCALE),
         "h_a": (Y_SCALE, full, z),
@@ -73,6 +78,9 @@ def model_scales(model: PictureModel, ranges: Ranges) -> ModelScales:
     if model.values is not None:
         scale = np.tile(coefficient_scales(model, ranges), m)
         ends["values"] = (hidden, activation, scale)
+    if model.time is not None:
+        scale_in, scale_out = time_ends(model.time, features)
+        ends["time"] = (scale_in, activation, scale_out)
     networks = {
         name: register_scales(
             network,
@@ -92,6 +100,18 @@ def coefficient_scales(model: PictureModel, ranges: Ranges) -> np.ndarray:
     assert model.values is not None
     largest = ranges.per_channel["values"].reshape(-1, model.values.coefficients).amax(0)
     return FULL_LIMIT / (HEADROOM * np.maximum(largest.double().numpy(), SMALLEST_RANGE))
+
+
+def time_ends(time: TimeContext, features: float) -> tuple[np.ndarray, np.ndarray]:
+    """Integer steps per unit of what the float network `time` reads and gives, per channel: its
+    own factors at both ends are part of them (arithmetic.md 4, "Time")."""
+    m, f = time.config.latent_channels, time.config.hyper_features
+    latents = np.full(m, Y_SCALE / 2**PROXY_SHIFT)
+    steps = [np.full(f, features), latents, latents, [MASK_ONE], latents, [MASK_ONE], [QUALITY_ALL]]
+    ends = np.r_[np.full(f, features), np.full(m, Y_SCALE)]
+    scale_in = time.input_scale.detach().double().numpy().reshape(-1)
+    scale_out = time.output_scale.detach().double().numpy().reshape(-1)
+    return np.concatenate(steps) / scale_in, ends * scale_out
 
 
 def _tied_registers(network: Network) -> dict[int, int]:
@@ -117,14 +137,14 @@ def register_scales(
     ranges: Ranges,
     name: str,
     *,
-    input_scale: float,
+    input_scale: np.ndarray | float,
     input_clamp: tuple[int, int],
     output_scale: np.ndarray | float | None,
 ) -> RegisterScales:
     """Scales and clamps of a network whose input (and perhaps output) scale is given."""
     roots = _tied_registers(network)
     seen = ranges.registers[name]
-    bounds = {op.dst: op.bound for op in network.ops if op.kind == "conv"}
+    bounds = {op.dst: op.bound for op in network.ops if op.kind in ("conv", "add")}
     largest: dict[int, float] = {}
     for register, value in seen.items():
         largest[roots[register]] = max(largest.get(roots[register], 0.0), value)

@@ -31,6 +31,7 @@ class ModelConfig:
         model has no such head.
     value_radius : it knows the values -radius ... radius. value_coefficients : J, even.
     value_rows : CDF rows (first, end) of the elements that it codes.
+    time_width : channels of the network for series (E6); 0: the model has none.
     """
 
     width: int = 128
@@ -52,6 +53,7 @@ class ModelConfig:
     value_radius: int = 7
     value_coefficients: int = 4
     value_rows: tuple[int, int] = (8, 40)
+    time_width: int = 0
 
     def __post_init__(self) -> None:
         if sum(self.groups) != self.latent_channels:

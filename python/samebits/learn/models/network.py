@@ -71,8 +71,8 @@ class NetworkBuilder:
             out, kind="conv", src=src, layer=len(self.layers) - 1, leaky=leaky, bound=bound
         )
 
-    def add(self, a: int, b: int) -> int:
-        return self._add(self.channels[a], kind="add", src=a, src2=b)
+    def add(self, a: int, b: int, *, bound: str = "activation") -> int:
+        return self._add(self.channels[a], kind="add", src=a, src2=b, bound=bound)
 
     def unshuffle(self, src: int, factor: int) -> int:
         return self._add(self.channels[src] * factor**2, kind="unshuffle", src=src, factor=factor)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .config import ModelConfig
 from .entropy_model import EntropyModel, gaussian_bits
 from .network import ste_round
+from .time_context import TimeContext
 from .transforms import PIXEL_UNIT, analysis, hyper_analysis, hyper_synthesis, synthesis
 from .value_head import ValueHead
 
@@ -53,6 +54,7 @@ class PictureModel(nn.Module):
             0.5 * (log2_gain - log2_gain.mean()).expand(z_shape).clone()
         )
         self.log2_z_scale = nn.Parameter(torch.full(z_shape, 2.0))
+        self.time = TimeContext(config) if config.time_width else None
 
     def at_quality(self, table: Tensor, quality: Tensor) -> Tensor:
         """Piecewise linear interpolation of a (knots, C) table: (B,) qualities to (B, C, 1, 1)."""

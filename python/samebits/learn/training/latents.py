@@ -15,11 +15,13 @@ STRIDE = 16
 
 @torch.inference_mode()
 def latents_of(
-    model: PictureModel, pictures: list[np.ndarray], *, device: torch.device
+    model: PictureModel, pictures: list[np.ndarray], *, device: torch.device, quiet: bool = False
 ) -> list[np.ndarray]:
     """y of every picture, (M, h, w) float16; sizes are cut to multiples of 16 pixels."""
     latents = []
-    for picture in tqdm(pictures, desc="analysis of the pictures", disable=len(pictures) < 8):
+    for picture in tqdm(
+        pictures, desc="analysis of the pictures", disable=quiet or len(pictures) < 8
+    ):
         height, width = (side // STRIDE * STRIDE for side in picture.shape[:2])
         x = torch.from_numpy(picture[:height, :width].copy()).permute(2, 0, 1)[None]
         x = x.to(device).float().contiguous(memory_format=torch.channels_last)
