@@ -1,6 +1,6 @@
 // The entropy model's network over everything at once: the layers of arithmetic.md 4 one after
 // another, nothing kept from an earlier pass. The step loop gives the same numbers with less work;
-// tests compare them, `samebits bench steps` times both.
+// tests compare them, `samebits bench orders` times both.
 #pragma once
 
 #include "codec/entropy_model.h"

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 
 import samebits
+from samebits import _core, model_store
 from samebits.evaluation.bd_rate import bd_rate
 from samebits.evaluation.benchmarks.peers import Missing
 from samebits.evaluation.curves import average
 from samebits.evaluation.machine import Machine, this_command, this_commit, this_machine
 from samebits.evaluation.measure import Measurement, load_rgb, pixels_sha256
 from samebits.evaluation.metrics import mse, psnr_db
+from samebits.orders import Groups, schedule_of
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,12 @@ class OrderChoice:
     name: str
     mode: int
     phases: str = "none"
-    groups: tuple[int, ...] | int = ()
-    first: int = 0
+    groups: Groups = None
+    first: int | None = None
+
+    def schedule(self) -> _core.ScheduleSpec:
+        """For the core."""
+        return schedule_of(mode=self.mode, phases=self.phases, groups=self.groups, first=self.first)
 
     def encode(self, rgb: np.ndarray, *, quality: int, model: str | None) -> bytes:
         """A picture in this order."""
@@ -80,6 +86,9 @@ class OrderResult:
         Medians over pictures and qualities.
     encode_times, decode_times : float
         Median of the time against that of the first order for the same picture and quality.
+    loop_s, loop_times : float
+        The step loop alone (no range coder), and against one full pass of the entropy network over
+        everything, of one picture: the work that steps cost (X3).
     """
 
     name: str
@@ -93,6 +102,8 @@ class OrderResult:
     decode_s: float
     encode_times: float
     decode_times: float
+    loop_s: float
+    loop_times: float
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,8 @@ def measure_orders(
     on_picture : callable
         Called after every picture.
     """
-    samebits.decode(orders[0].encode(np.zeros((64, 64, 3), np.uint8), quality=50, model=model))
+    warm = orders[0].encode(np.zeros((64, 64, 3), np.uint8), quality=50, model=model)
+    samebits.decode(warm, model=model)
     measured: dict[str, list[Measurement]] = {order.name: [] for order in orders}
     steps: dict[str, int] = {}
     hashes = []
@@ -153,6 +165,7 @@ def measure_orders(
                 steps[order.name] = order_steps
         on_picture()
     reference = measured[orders[0].name]
+    loops = loop_times(load_rgb(paths[0]), orders, model=model)
     return OrderBenchmark(
         command=this_command(),
         commit=this_commit(),
@@ -163,9 +176,53 @@ def measure_orders(
         pictures_sha256=tuple(hashes),
         qualities=tuple(qualities),
         orders=tuple(
-            _summary(order, steps[order.name], measured[order.name], reference) for order in orders
+            _summary(order, steps[order.name], measured[order.name], reference, loops[order.name])
+            for order in orders
         ),
     )
+
+
+LOOP_QUALITY = 50
+LOOP_ROUNDS = 7
+
+
+def loop_times(
+    rgb: np.ndarray, orders: Sequence[OrderChoice], *, model: str | None
+) -> dict[str, tuple[float, float]]:
+    """For each order, seconds of the step loop, and how many full passes that is.
+
+    Loops and passes take turns; seconds are the fastest of several, ratios medians of rounds.
+
+    Parameters
+    ----------
+    rgb : uint8 array (H, W, 3)
+    orders : sequence of OrderChoice
+    model : str, optional
+        Weights file; default: the installed one.
+    """
+    loaded = model_store.model_for_encoding(model)
+    latents = _core.encode_latents(loaded, rgb, quality=LOOP_QUALITY, schedule=orders[0].schedule())
+    rounds: dict[str, list[tuple[float, float]]] = {order.name: [] for order in orders}
+    for _ in range(LOOP_ROUNDS):
+        for order in orders:
+            schedule = order.schedule()
+            pass_s = _seconds(lambda: _core.full_pass(loaded, latents, quality=LOOP_QUALITY))
+            loop_s = _seconds(
+                lambda s=schedule: _core.code_latents(
+                    loaded, latents, quality=LOOP_QUALITY, schedule=s
+                )
+            )
+            rounds[order.name].append((loop_s, loop_s / pass_s))
+    return {
+        name: (min(t for t, _ in pairs), statistics.median(r for _, r in pairs))
+        for name, pairs in rounds.items()
+    }
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
 
 
 def _measure(
@@ -202,6 +259,7 @@ def _summary(
     steps: int,
     measurements: Sequence[Measurement],
     reference: Sequence[Measurement],
+    loop: tuple[float, float],
 ) -> OrderResult:
     curve = average(order.name, order.name, measurements)
     anchor = average(reference[0].codec, reference[0].codec, reference)
@@ -219,4 +277,6 @@ def _summary(
         decode_s=statistics.median(m.decode_s for m in measurements),
         encode_times=statistics.median(m.encode_s / r.encode_s for m, r in pairs),
         decode_times=statistics.median(m.decode_s / r.decode_s for m, r in pairs),
+        loop_s=loop[0],
+        loop_times=loop[1],
     )

@@ -13,17 +13,30 @@ LEAD = (
     "coding everything in one step. The decoded pictures have nearly the same quality, so size is "
     "compared at equal PSNR (BD-rate)."
 )
-HEADS = ("order", "mode", "phases", "steps", "BD-rate", "encode", "", "decode", "")
+HEADS = (
+    "order",
+    "mode",
+    "phases",
+    "steps",
+    "BD-rate",
+    "encode",
+    "",
+    "decode",
+    "",
+    "step loop",
+    "of a full pass",
+)
 
 
 def order_lines(benchmark: OrderBenchmark) -> Iterator[str]:
     """For a terminal: one line an order."""
-    yield f"{'order':28}{'steps':>6}{'BD-rate':>10}{'encode':>20}{'decode':>20}"
+    yield f"{'order':28}{'steps':>6}{'BD-rate':>10}{'encode':>20}{'decode':>20}{'loop':>10}"
     for order in benchmark.orders:
         yield (
             f"{order.name:28}{order.steps:6}{_percent(order):>10}"
             f"{_time(order.encode_s, order.encode_times):>20}"
             f"{_time(order.decode_s, order.decode_times):>20}"
+            f"{order.loop_times:>9.2f}×"
         )
 
 
@@ -51,6 +64,8 @@ def orders_page(benchmark: OrderBenchmark) -> str:
             f"{order.encode_times:.2f}×",
             f"{1000 * order.decode_s:.0f} ms",
             f"{order.decode_times:.2f}×",
+            f"{1000 * order.loop_s:.0f} ms",
+            f"{order.loop_times:.2f}×",
         )
         for order in benchmark.orders
     )
