@@ -115,6 +115,58 @@ def test_info(folder, capsys):
     assert "byte   6  quality          50" in text
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--preset fast", "mode 0, phases none: 1 step"),
+        ("--preset balanced", "mode 2, phases diagonal, groups 2 x 1, 1 x 2, 1 x 4: 4 steps"),
+        ("--mode 1 --groups 2,6", "mode 1, phases none, groups 1 x 2, 1 x 6: 3 steps"),
+        ("--mode 3 --groups 4 --phases 2x2", "mode 3, phases 2x2, groups 4 x 2: 20 steps"),
+        ("--mode 4 --groups 4", "mode 4, phases none, groups 4 x 2: 2 steps"),
+        (
+            "--mode 5 --groups 4 --first 2 --phases checkerboard",
+            "mode 5, phases checkerboard, groups 4 x 2, the first 2 apart: 8 steps",
+        ),
+        ("--mode 6 --groups 2 --first 1", "groups 2 x 4, the first 1 apart: 8 steps"),
+    ],
+)
+def test_orders_and_their_steps(folder, words, expected, capsys):
+    assert run("encode", "a.png", "--quiet", *words.split()) == 0
+    assert run("info", "a.same") == 0
+    assert expected in capsys.readouterr().out
+    assert run("decode", "a.same", "-o", "back.png") == 0
+
+
+def test_steps_in_words(folder, capsys):
+    run("encode", "a.png", "--quiet")
+    assert run("info", "a.same") == 0
+    assert "step    3  0 at 1, 1 at 2, 2-3 at 0, 4-7 at 3" in capsys.readouterr().out
+    run("encode", "a.png", "--quiet", "-f", "--mode=3", "--groups=8", "--phases=2x2")
+    assert run("info", "a.same") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("    step ") for line in lines) == 16
+    assert any(line.endswith("... 16 more (all of them: --json)") for line in lines)
+    assert run("info", "a.same", "--json") == 0
+    (report,) = json_lines(capsys.readouterr().out)
+    assert report["steps"] == len(report["order"]) == 4 * 8
+    assert report["order"][9] == [{"channels": [1, 2], "phases": [3], "view": None}]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--mode 2 --groups 3,3 --phases none", "some would never be coded"),
+        ("--groups 3 --phases diagonal", "two or four groups"),
+        ("--mode 5 --groups 4", "need `first`"),
+        ("--preset fast --mode 2", "leave out the preset or mode"),
+    ],
+)
+def test_orders_that_are_none(folder, words, sentence, capsys):
+    assert run("encode", "a.png", "--quiet", *words.split()) != 0
+    assert sentence in capsys.readouterr().err
+    assert names(folder) == {"a.png", "b.png"}
+
+
 def test_info_of_the_system(capsys):
     assert main(["info", "--system", "--json"]) == 0
     system = json.loads(capsys.readouterr().out)

@@ -62,8 +62,8 @@ ORDERS = (
     OrderChoice("mode 2, 2x2", 2, "2x2"),
     OrderChoice("mode 3", 3),
     OrderChoice("mode 4, 16 groups", 4, "none", 16),
-    OrderChoice("mode 4, 16 groups, 2x2", 4, "2x2", 16),
-    OrderChoice("mode 5, 8 + 8 groups", 5, "none", 16, 8),
+    OrderChoice("mode 5, 4 x 4 + 2 groups", 5, "none", (4, 4, 4, 4, 112, 128), 4),
+    OrderChoice("mode 5, the same, 2x2", 5, "2x2", (4, 4, 4, 4, 112, 128), 4),
     OrderChoice("mode 6, 8 + 8 groups", 6, "none", 16, 8),
 )
 
