@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="N", type=positive, help="only the first N pictures")
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed one")
     parser.add_argument(
+        "--values",
+        action="store_true",
+        help="two orders, each by mean and scale and by a probability per value",
+    )
+    parser.add_argument(
         "--repeats", "-n", metavar="N", type=positive, default=1, help="times are the fastest of N"
     )
 
@@ -38,7 +43,7 @@ def measure(arguments: argparse.Namespace) -> "OrderBenchmark":
     """Measure, with a progress bar."""
     from tqdm import tqdm
 
-    from samebits.evaluation.benchmarks.orders import measure_orders
+    from samebits.evaluation.benchmarks.orders import ORDERS, VALUES, measure_orders
     from samebits.evaluation.measure import find_pictures
 
     paths = find_pictures(arguments.folder)[: arguments.limit]
@@ -49,6 +54,7 @@ def measure(arguments: argparse.Namespace) -> "OrderBenchmark":
             paths,
             qualities=QUALITIES,
             threads=arguments.threads,
+            orders=VALUES if arguments.values else ORDERS,
             model=arguments.model,
             repeats=arguments.repeats,
             on_picture=progress.update,

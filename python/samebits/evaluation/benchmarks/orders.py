@@ -31,6 +31,7 @@ class OrderChoice:
     phases: str = "none"
     groups: Groups = None
     first: int | None = None
+    distribution: str = "parametric"
 
     def schedule(self) -> _core.ScheduleSpec:
         """For the core."""
@@ -46,6 +47,7 @@ class OrderChoice:
             phases=self.phases,
             groups=self.groups,
             first=self.first,
+            distribution=self.distribution,
         )
 
 
@@ -66,6 +68,14 @@ ORDERS = (
     OrderChoice("mode 5, the same, 2x2", 5, "2x2", (4, 4, 4, 4, 112, 128), 4),
     OrderChoice("mode 6, 8 + 8 groups", 6, "none", 16, 8),
 )
+
+VALUES = (
+    OrderChoice("one step", 0),
+    OrderChoice("one step, values", 0, distribution="values"),
+    OrderChoice("diagonal (default)", 2, "diagonal"),
+    OrderChoice("diagonal, values", 2, "diagonal", distribution="values"),
+)
+"""Mean and scale beside a probability per value (requirement E5)."""
 
 
 @dataclass(frozen=True)
