@@ -74,12 +74,19 @@ CudaDecoder* open_decoder(const Model& model, int device) {
   return decoder;
 }
 
+// The device keeps one state of the context layer, so every rectangle must see all that is known.
 std::vector<CudaRect> rects_of(const Schedule& schedule) {
   std::vector<CudaRect> rects;
-  for (size_t step = 0; step < schedule.size(); ++step)
-    for (const Rect& rect : schedule[step])
+  for (size_t step = 0; step < schedule.size(); ++step) {
+    for (const Rect& rect : schedule[step]) {
+      if (!rect.view.empty()) {
+        fail(ErrorKind::device_error,
+             "orders of the modes 4 to 6 are decoded on the CPU only; use device=\"cpu\"");
+      }
       rects.push_back(
           {static_cast<int32_t>(step), rect.channel_begin, rect.channel_end, rect.phase_mask});
+    }
+  }
   return rects;
 }
 

@@ -223,7 +223,8 @@ def decode(
     uint8 array (H, W), (H, W, 3) or (H, W, 4)
         Grey, RGB, or RGB and alpha; a grey picture with alpha comes as RGB and alpha. From a CUDA
         device: an object with ``shape``, ``dtype``, ``to_numpy()`` and the DLPack protocol, whose
-        samples stay on the device. Alpha is only decoded on the CPU.
+        samples stay on the device. Alpha, modes 4 to 6 and a probability per value are only decoded
+        on the CPU.
 
     Raises
     ------
