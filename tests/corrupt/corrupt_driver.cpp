@@ -63,6 +63,8 @@ class Driver {
   // Positions or bits of large streams are visited every stride-th time only.
   int stride_for(const Bytes& bytes) const { return bytes.size() > kSmall ? stride_ : 1; }
 
+  bool is_sample() const { return stride_ > 1; }
+
   const Manifest& manifest() const { return manifest_; }
 
  private:
@@ -115,13 +117,15 @@ void repaired_flips(const Bytes& stream, Driver& driver, Counts& counts) {
 }
 
 // Every value of every byte of the header, and of the first bytes behind it, where the lengths of
-// chunks and of the escape section are.
+// chunks and of the escape section are. Many claim large pictures, which take their time: a sample
+// tries an eighth of the values, others for each byte.
 void header_bytes(const Bytes& stream, Driver& driver, Counts& counts) {
   const size_t end =
       std::min(stream.size() - kChecksumBytes, parse_stream(stream).header_bytes + kChecksumBytes);
   Bytes damaged = stream;
   for (size_t at = 0; at < end; ++at) {
-    for (int value = 0; value < 256; ++value) {
+    const int step = driver.is_sample() ? 8 : 1;
+    for (int value = static_cast<int>(at) % step; value < 256; value += step) {
       damaged[at] = static_cast<uint8_t>(value);
       driver.decode(with_checksum(damaged), Allowed::errors_and_pictures, counts);
     }
@@ -159,6 +163,13 @@ void lying_headers(const Bytes& stream, Driver& driver, Counts& counts) {
       {2, 2, std::vector<uint32_t>(channels % 65, 1)},
       {2, 0, {channels, 1}},
       {2, 3, {1, 1, 1, 1}},
+      {1, 0, {}, 4},
+      {3, 1, {channels - 1, 1}},
+      {4, 2, {}, channels},
+      {5, 0, {}, 4, 2},
+      {5, 0, {}, 4, 4},
+      {6, 1, {}, channels, 1},
+      {6, 0, {}, channels + 1, 1},
       {2, 0, {kMaxLatentChannels}},
       {2, 2, std::vector<uint32_t>(kMaxGroups, kMaxLatentChannels)},
   };
@@ -204,7 +215,7 @@ constexpr struct {
     {"truncations, checksum repaired", repaired_truncations},
     {"bit flips", flips},
     {"bit flips, checksum repaired", repaired_flips},
-    {"all values of header bytes", header_bytes},
+    {"values of header bytes", header_bytes},
     {"lying headers", lying_headers},
     {"trailing bytes", trailing_bytes},
     {"extreme latents", extreme_latents},
