@@ -64,7 +64,7 @@ def test_info_and_verify(folder, capsys):
     assert run("info", "clip.sames") == 0
     text = capsys.readouterr().out
     assert "series    3 pictures, 40 x 24" in text
-    assert "keys      2 pictures need no other: 0, 2\n" in text
+    assert "keys      2, pictures that need no other: 0, 2\n" in text
     assert run("info", "--json", "clip.sames", "frame0.same") == 0
     series, picture = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert [entry["time"] for entry in series["pictures"]] == [False, True, False]

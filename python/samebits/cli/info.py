@@ -139,7 +139,7 @@ def _series_text(name: str, series: SeriesInfo) -> str:
         name,
         f"  series    {len(series.pictures)} pictures, "
         + ", ".join(f"{width} x {height}" for width, height in sizes),
-        f"  keys      {len(series.key_pictures)} pictures need no other: {keys}{more}",
+        f"  keys      {len(series.key_pictures)}, pictures that need no other: {keys}{more}",
         f"  quality   {first.quality}",
         f"  bytes     {series.bytes:,} ({series.bpp:.3f} bpp)",
         f"  model     {first.model}{'' if first.groups is not None else ' (not installed)'}",
