@@ -278,7 +278,8 @@ from samebits.cli import main
 
 def slow_fsync(descriptor):
     print("writing", flush=True)
-    time.sleep(1)
+    sys.stdin.readline()
+    time.sleep(0.5)  # for the signal
 os.fsync = slow_fsync
 sys.exit(main(["encode", "--model", "model", "--quiet", "a.png", "b.png"]))
 """
@@ -290,6 +291,7 @@ def test_a_killed_encode_leaves_no_half_file(folder, kill_with):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW_WRITE],
         env={**os.environ, "PYTHONPATH": package_parent},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # Whoever started the tests in the background had SIGINT ignored, which children inherit.
@@ -297,7 +299,7 @@ def test_a_killed_encode_leaves_no_half_file(folder, kill_with):
     )
     assert process.stdout.readline() == b"writing\n"
     process.send_signal(kill_with)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(b"\n", timeout=60)
     left = names(folder) - {"a.png", "b.png"}
     if kill_with == signal.SIGINT:
         # The file in work is finished, the next one is not begun, and there is no traceback.
