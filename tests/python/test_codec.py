@@ -48,15 +48,6 @@ def with_crc(body):
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-@pytest.fixture
-def restore_machine():
-    """Give target and thread count back as they were."""
-    target, threads = _core.target(), _core.thread_count()
-    yield
-    _core.set_target(target)
-    _core.set_thread_count(threads)
-
-
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
 def test_reference_decoder_gives_the_same_bits(size, schedule):

@@ -28,15 +28,6 @@ MODEL = _core.Model(WEIGHTS)
 each_order = pytest.mark.parametrize("order", ORDERS, ids=str)
 
 
-@pytest.fixture
-def restore_machine():
-    """Give target and thread count back as they were."""
-    target, threads = _core.target(), _core.thread_count()
-    yield
-    _core.set_target(target)
-    _core.set_thread_count(threads)
-
-
 def encode(picture, order, *, quality=60):
     spec = _core.ScheduleSpec(**order)
     return _core.encode_picture(MODEL, picture, quality=quality, schedule=spec).stream
