@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from samebits.learn.models.entropy_model import (  # noqa: E402
+from samebits.learn.models.likelihood import (  # noqa: E402
     LOG2_SCALE_LOW,
     clamp_with_gradient,
     gaussian_bits,
@@ -150,17 +150,26 @@ def test_one_step_alone_equals_the_step_of_a_loop_for_the_first_step():
     assert torch.allclose(loop, alone)
 
 
-@pytest.mark.parametrize("size", [(4, 4), (3, 5)])
-def test_phase_by_phase_equals_computing_everywhere(size, monkeypatch):
+@pytest.mark.parametrize("size", [(4, 4), (8, 6), (2, 2)])
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"mode": 2, "phases": "diagonal", "groups": (4, 4, 4, 4)},
+        {"mode": 2, "phases": "2x2"},
+        {"mode": 2, "phases": "none"},
+        {"mode": 0, "phases": "checkerboard"},
+    ],
+)
+def test_the_loop_of_coded_cells_equals_computing_everywhere(size, order, monkeypatch):
     model = tiny_model()
     torch.manual_seed(3)
     y, prediction = torch.randn(2, 2, 16, *size)
     features = torch.randn(2, 8, *size)
-    bias, gain = torch.zeros(1, 16, 1, 1), torch.full((1, 16, 1, 1), 4.0)
+    bias, gain = torch.zeros(1, 16, 1, 1), torch.full((2, 16, 1, 1), 4.0)
     inputs = (y, prediction, features, bias, gain, 1 / gain)
-    masks = make_order(TINY_CONFIG, mode=2, phases="2x2").masks(*size, CPU)
+    masks = make_order(TINY_CONFIG, **order).masks(*size, CPU)
     fast = model.entropy(*inputs, masks, noise=False)
-    monkeypatch.setattr("samebits.learn.models.entropy_model.phase_of_step", lambda step: None)
+    monkeypatch.setattr(type(model.entropy.head), "is_plain", False)
     slow = model.entropy(*inputs, masks, noise=False)
     for a, b in zip(fast, slow, strict=True):
         assert torch.allclose(a, b, atol=1e-4)

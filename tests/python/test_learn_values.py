@@ -13,7 +13,7 @@ from samebits.learn.export.calibration import calibrate  # noqa: E402
 from samebits.learn.export.exporter import export_model  # noqa: E402
 from samebits.learn.export.value_tensors import quantize_shapes  # noqa: E402
 from samebits.learn.models import PictureModel  # noqa: E402
-from samebits.learn.models.entropy_model import gaussian_bits  # noqa: E402
+from samebits.learn.models.likelihood import gaussian_bits  # noqa: E402
 from samebits.learn.models.schedule import default_order  # noqa: E402
 from samebits.learn.models.value_head import gaussian_base  # noqa: E402
 from samebits.learn.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402

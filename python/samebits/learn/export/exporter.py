@@ -13,7 +13,7 @@ from ...kernels import CdfTables
 from ..grouping.group_file import read_groups
 from ..models import PictureModel
 from ..models.config import QUALITIES
-from ..models.entropy_model import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS
+from ..models.likelihood import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS
 from ..models.network import Network, Op
 from ..training.checkpoint import model_from_checkpoint
 from ..training.pictures import load_pictures, random_crops

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models import PictureModel
-from ..models.entropy_model import EntropyModel, gaussian_bits
+from ..models.entropy_model import EntropyModel
+from ..models.likelihood import gaussian_bits
 from ..models.transforms import PIXEL_UNIT
 
 View = Sequence[tuple[int, int]] | None

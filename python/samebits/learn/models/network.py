@@ -120,6 +120,11 @@ class Network(nn.Module):
             [r for r, last in last_use.items() if last == i] for i in range(len(ops))
         ]
 
+    @property
+    def is_plain(self) -> bool:
+        """Nothing looks at or replaces values or weights."""
+        return self.tap is None and self.weight_tap is None
+
     def forward(self, x: Tensor) -> Tensor:
         registers = {0: x}
         for i, op in enumerate(self.ops):
@@ -134,6 +139,10 @@ class Network(nn.Module):
         weight = layer.weight
         if self.weight_tap is not None:
             weight = self.weight_tap(op, weight)
+        if layer.kernel_size == (1, 1) and layer.groups == 1 and x.device.type == "cpu":
+            # As a matrix product: the same sums, and a much faster backward pass.
+            rows = F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], layer.bias)
+            return rows.permute(0, 3, 1, 2)
         return F.conv2d(x, weight, layer.bias, layer.stride, layer.padding, 1, layer.groups)
 
     def _run(self, op: Op, registers: dict[int, Tensor]) -> Tensor:

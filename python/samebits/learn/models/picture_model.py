@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .entropy_model import EntropyModel, gaussian_bits
+from .entropy_model import EntropyModel
+from .likelihood import gaussian_bits
 from .network import ste_round
 from .time_context import TimeContext
 from .transforms import PIXEL_UNIT, analysis, hyper_analysis, hyper_synthesis, synthesis

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models import ModelConfig, PictureModel
-from ..models.entropy_model import code_values, gaussian_bits
+from ..models.likelihood import code_values, gaussian_bits
 from ..models.schedule import View, default_order, spread
 from .checkpoint import load_checkpoint
 from .clips import ClipSet, load_clips, random_clip_crops

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models import ModelConfig, PictureModel
-from ..models.entropy_model import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS, gaussian_bits
+from ..models.likelihood import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS, gaussian_bits
 from ..models.value_head import ValueHead
 from .entropy_training import EntropyTrainer
 from .latents import STRIDE, random_latent_crops
