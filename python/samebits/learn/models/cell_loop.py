@@ -1,7 +1,7 @@
 """The step loop for training: the same values, but nothing is computed that no step codes.
 
 Positions of a tensor (B, C, h, w) are split by phase, 2 * (i mod 2) + (j mod 2), into (4, N, C),
-N = B * h/2 * w/2. A step that codes n channels at each of P phases is then a dense tensor (P, N, n).
+N = B * h/2 * w/2. A step that codes n channels at each of P phases is then a dense (P, N, n).
 """
 
 from __future__ import annotations
