@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -23,6 +24,7 @@ from samebits.evaluation.measure import (
     measure_pictures,
     pixels_sha256,
 )
+from samebits.evaluation.metrics import mse
 from samebits.evaluation.results import EstimateGap, to_json_value
 from samebits.evaluation.time_child import load_enlarged, peak_memory_bytes
 
@@ -190,6 +192,30 @@ def test_unknown_codec_and_twin_without_checkpoint():
         make_codec("gif", CodecOptions())
     with pytest.raises(InvalidArgument, match="twin needs"):
         make_codec("twin", CodecOptions())
+
+
+def test_jpeg_xl_files_are_smaller_at_lower_quality_and_keep_all_chroma():
+    pytest.importorskip(
+        "pillow_jxl", reason="NOT TESTED: JPEG XL; pip install 'samebits[eval]' brings it"
+    )
+    codec = make_codec("jxl", CodecOptions())
+    rgb = np.asarray(picture(67, 45, 3))
+    small, large = (codec.encode(rgb, quality) for quality in (20, 90))
+    assert large.data[:2] == b"\xff\x0a"
+    assert small.size_bytes == len(small.data) < large.size_bytes
+    x_hat = codec.decode(large.data)
+    assert (x_hat.shape, x_hat.dtype) == (rgb.shape, np.uint8)
+    assert mse(rgb, x_hat) < mse(rgb, codec.decode(small.data))
+    # Columns of red and blue in turn: 4:2:0 would make one color of them.
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 255
+    assert mse(stripes, codec.decode(codec.encode(stripes, 90).data)) < 1000
+
+
+def test_jpeg_xl_without_its_package_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    with pytest.raises(InvalidArgument, match=r"pip install 'samebits\[eval\]'.*--codecs"):
+        make_codec("jxl", CodecOptions())
 
 
 def test_as_rgb_repeats_grey_and_drops_alpha():
