@@ -17,7 +17,7 @@ from PIL import Image
 from samebits.evaluation.bd_rate import METRICS, rising_points
 from samebits.evaluation.curves import Curve
 from samebits.evaluation.plot import PLOTTED_ANCHORS
-from samebits.evaluation.report_pictures import ShownPicture
+from samebits.evaluation.report_pictures import TARGETS_BPP, ShownPicture
 from samebits.evaluation.report_tables import (
     bd_tables,
     points_tables,
@@ -130,12 +130,12 @@ def _picture_data(picture: ShownPicture) -> dict[str, Any]:
         "height": picture.height,
         "shown": {"width": width, "height": height},
         "part": None if whole else f"the middle {width} × {height}",
+        "targets_bpp": TARGETS_BPP,
         "original": _data_uri(picture.original),
         "versions": [
             {
                 "codec": version.codec,
                 "label": version.label,
-                "target_bpp": version.target_bpp,
                 "quality": version.quality,
                 "bpp": version.bpp,
                 "psnr_db": version.psnr_db,

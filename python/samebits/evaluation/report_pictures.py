@@ -26,7 +26,6 @@ class ShownVersion:
     Attributes
     ----------
     codec, label : str
-    target_bpp : float
     quality : int
     bpp, psnr_db : float
         Of the complete file and picture.
@@ -36,7 +35,6 @@ class ShownVersion:
 
     codec: str
     label: str
-    target_bpp: float
     quality: int
     bpp: float
     psnr_db: float
@@ -112,23 +110,20 @@ def _show(path: Path, measured: MeasuredPicture, options: CodecOptions) -> Shown
     versions = []
     for name, measurements in by_codec.items():
         codec = make_codec(name, options)
-        # One version for each quality: a codec may have but one near several rates.
-        targets: dict[int, float] = {}
-        for target in TARGETS_BPP:
-            targets.setdefault(quality_near(measurements, target), target)
-        versions += [_version(codec, rgb, quality, target) for quality, target in targets.items()]
+        # A set: one quality may be the nearest to several rates.
+        qualities = {quality_near(measurements, target) for target in TARGETS_BPP}
+        versions += [_version(codec, rgb, quality) for quality in sorted(qualities)]
     return ShownPicture(
         measured.name, measured.width, measured.height, _middle(rgb), tuple(versions)
     )
 
 
-def _version(codec: Codec, rgb: np.ndarray, quality: int, target_bpp: float) -> ShownVersion:
+def _version(codec: Codec, rgb: np.ndarray, quality: int) -> ShownVersion:
     file = codec.encode(rgb, quality)
     x_hat = codec.decode(file.data)
     return ShownVersion(
         codec=codec.name,
         label=codec.label,
-        target_bpp=target_bpp,
         quality=quality,
         bpp=8.0 * file.size_bytes / (rgb.shape[0] * rgb.shape[1]),
         psnr_db=psnr_db(mse(rgb, x_hat)),

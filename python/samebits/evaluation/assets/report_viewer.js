@@ -21,7 +21,7 @@
     const codec = at(`${side}-codec`).value;
     const target = Number(at(`${at("linked").checked ? "left" : side}-size`).value);
     if (codec === ORIGINAL) return { label: "Original", image: picture.original };
-    const distance = (other) => Math.abs(Math.log(other.target_bpp / target));
+    const distance = (other) => Math.abs(Math.log(other.bpp / target));
     return picture.versions
       .filter((other) => other.codec === codec)
       .reduce((best, other) => (distance(other) < distance(best) ? other : best));
@@ -40,12 +40,11 @@
 
   function fillChoices() {
     const codecs = new Map(picture.versions.map((other) => [other.codec, other.label]));
-    const targets = [...new Set(picture.versions.map((other) => other.target_bpp))].sort((a, b) => a - b);
     for (const side of ["left", "right"]) {
       at(`${side}-codec`).append(option(ORIGINAL, "Original"));
       for (const [name, label] of codecs) at(`${side}-codec`).append(option(name, label));
-      for (const target of targets) at(`${side}-size`).append(option(target, `about ${target} bpp`));
-      at(`${side}-size`).selectedIndex = Math.floor((targets.length - 1) / 2);
+      for (const target of picture.targets_bpp) at(`${side}-size`).append(option(target, `about ${target} bpp`));
+      at(`${side}-size`).selectedIndex = Math.floor((picture.targets_bpp.length - 1) / 2);
     }
     const [first, second] = [...codecs.keys()];
     at("left-codec").value = second ? first : ORIGINAL;
