@@ -9,9 +9,10 @@
   curves.forEach((curve, index) => {
     const turn = index - curves.findIndex((other) => !other.measured);
     const color = `--anchor-${turn % 6}`;
+    const dashes = DASHES[(turn + Math.floor(turn / 6)) % 6]; // no two alike among 36
     curve.style = curve.measured
       ? `stroke: var(--codec-${curve.name}); stroke-width: ${curve.name === "samebits" ? 2.6 : 1.6}`
-      : `stroke: var(${color}); stroke-width: 1.3; stroke-dasharray: ${DASHES[turn % 6]}`;
+      : `stroke: var(${color}); stroke-width: 1.3; stroke-dasharray: ${dashes}`;
     curve.fill = `fill: var(${curve.measured ? `--codec-${curve.name}` : color})`;
   });
 
