@@ -4,7 +4,7 @@ import io
 import json
 import math
 import re
-from html.parser import HTMLParser
+import sys
 
 import numpy as np
 import pytest
@@ -23,43 +23,15 @@ from samebits.evaluation.measure import (
     measure_pictures,
     pixels_sha256,
 )
+from samebits.evaluation.metrics import mse
 from samebits.evaluation.results import EstimateGap, to_json_value
 from samebits.evaluation.time_child import load_enlarged, peak_memory_bytes
-
-
-def picture(width, height, seed):
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+from tiny_pictures import picture, two_pictures
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two pictures that are no multiple of anything, and a file that is no picture."""
-    pictures = tmp_path / "two & two"
-    pictures.mkdir()
-    picture(67, 45, 1).save(pictures / "b.png")
-    picture(45, 61, 2).save(pictures / "a.PNG")
-    (pictures / "notes.txt").write_text("not a picture")
-    return pictures
-
-
-class Resources(HTMLParser):
-    """Collects what a page would load, and whether its elements are closed in order."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.loaded, self.open = [], []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.loaded += [value for name, value in attributes if name in ("src", "href", "srcset")]
-        if tag not in ("meta", "img", "input", "br", "link"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
+    return two_pictures(tmp_path)
 
 
 def test_pictures_are_found_by_suffix_in_order(folder):
@@ -110,12 +82,13 @@ def test_measurements_are_of_real_files(folder):
     assert measured[1].sha256 == pixels_sha256(x)
 
 
-def test_eval_writes_json_plots_and_a_page_that_needs_nothing_else(folder, tmp_path, capsys):
+def test_eval_writes_json_plots_and_the_page(folder, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     pytest.importorskip("bjontegaard")
     out = tmp_path / "deep" / "report"
     arguments = ["eval", str(folder), "--out", str(out), "--codecs", "jpeg,webp"]
     arguments += ["--qualities", "jpeg=10,30,50,70,90", "webp=10,30,50,70,90"]
+    arguments += ["--report-pictures", "1"]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert re.search(r"^webp +10 ", printed, re.MULTILINE)
@@ -130,10 +103,6 @@ def test_eval_writes_json_plots_and_a_page_that_needs_nothing_else(folder, tmp_p
         "ms_ssim.svg",
     }
     page = (out / "index.html").read_text(encoding="utf-8")
-    resources = Resources(page)
-    assert resources.open == []
-    assert len(resources.loaded) == 2
-    assert all(value.startswith("data:image/svg+xml;base64,") for value in resources.loaded)
     assert "two &amp; two" in page
     text = (out / "results.json").read_text(encoding="utf-8")
     results = json.loads(text, parse_constant=pytest.fail)
@@ -141,6 +110,7 @@ def test_eval_writes_json_plots_and_a_page_that_needs_nothing_else(folder, tmp_p
     assert [curve["name"] for curve in results["curves"]] == ["jpeg", "webp"]
     assert len(results["pictures"]) == 2
     assert results["anchors"] == []
+    assert [m["operation"] for m in results["memory"]] == ["encode", "decode"] * 2
     assert {rate["metric"] for rate in results["bd_rates"]} == {"psnr_db", "ms_ssim_db"}
     assert Image.open(out / "psnr.png").size[0] > 1000
 
@@ -190,6 +160,30 @@ def test_unknown_codec_and_twin_without_checkpoint():
         make_codec("gif", CodecOptions())
     with pytest.raises(InvalidArgument, match="twin needs"):
         make_codec("twin", CodecOptions())
+
+
+def test_jpeg_xl_files_are_smaller_at_lower_quality_and_keep_all_chroma():
+    pytest.importorskip(
+        "pillow_jxl", reason="NOT TESTED: JPEG XL; pip install 'samebits[eval]' brings it"
+    )
+    codec = make_codec("jxl", CodecOptions())
+    rgb = np.asarray(picture(67, 45, 3))
+    small, large = (codec.encode(rgb, quality) for quality in (20, 90))
+    assert large.data[:2] == b"\xff\x0a"
+    assert small.size_bytes == len(small.data) < large.size_bytes
+    x_hat = codec.decode(large.data)
+    assert (x_hat.shape, x_hat.dtype) == (rgb.shape, np.uint8)
+    assert mse(rgb, x_hat) < mse(rgb, codec.decode(small.data))
+    # Columns of red and blue in turn: 4:2:0 would make one color of them.
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 255
+    assert mse(stripes, codec.decode(codec.encode(stripes, 90).data)) < 1000
+
+
+def test_jpeg_xl_without_its_package_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    with pytest.raises(InvalidArgument, match=r"pip install 'samebits\[eval\]'.*--codecs"):
+        make_codec("jxl", CodecOptions())
 
 
 def test_as_rgb_repeats_grey_and_drops_alpha():

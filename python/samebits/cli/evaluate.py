@@ -1,11 +1,13 @@
-"""Measure rate, quality and time on a folder of pictures, beside JPEG, WebP and AVIF.
+"""Measure rate, quality and time on a folder of pictures, beside JPEG, WebP, AVIF and JPEG XL.
 
 Takes every picture in DIR through every codec at a range of qualities, by real files, and prints
-averages and BD-rates; with --out it also writes results.json, plots and a page. On the 24 Kodak
-pictures, recognized by their pixels, published curves are compared as well. Needs samebits[eval].
+averages and BD-rates. --report writes one page that needs nothing else, with curves, tables and
+pictures side by side; --out writes that page, results.json and plots. On the 24 Kodak pictures,
+recognized by their pixels, published curves are compared as well. Needs samebits[eval].
 
 examples:
-  samebits eval photos --out report
+  samebits eval photos --report report.html
+  samebits eval photos --out report --report-pictures 3
   samebits eval photos --codecs samebits,jpeg --qualities 20,50,80 jpeg=30,60,90
   samebits eval photos --codecs samebits,twin --checkpoint run/last.ckpt
 """
@@ -21,9 +23,11 @@ from pathlib import Path
 from samebits.cli.batch import positive
 from samebits.errors import InvalidArgument
 from samebits.evaluation.codecs import DEFAULT_CODECS, DEFAULT_QUALITIES, CodecOptions
+from samebits.evaluation.results import Evaluation
 from samebits.io.files import write_bytes
 
 EXTRA_PACKAGES = ("matplotlib", "bjontegaard")
+REPORT_PICTURES = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder that holds the pictures")
     parser.add_argument(
         "--out", metavar="OUT", type=Path, help="folder for results.json, plots and index.html"
+    )
+    parser.add_argument(
+        "--report", metavar="FILE", type=Path, help="one HTML page with everything on it"
+    )
+    parser.add_argument(
+        "--report-pictures",
+        metavar="N",
+        type=not_negative,
+        default=REPORT_PICTURES,
+        help="pictures to see side by side on the page (default %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
@@ -67,36 +81,79 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from samebits.evaluation.measure import find_pictures
-    from samebits.evaluation.report_files import report_files
     from samebits.evaluation.results import evaluation_json
     from samebits.evaluation.run_evaluation import evaluate
     from samebits.evaluation.summary import summary_text
 
     qualities = parse_qualities(arguments.codecs, arguments.qualities)
     paths = find_pictures(arguments.folder)[: arguments.limit]
-    # Read by the core, here and in the processes of --jobs, when it starts its threads.
+    prepare_outputs(arguments.out, arguments.report)
+    options = CodecOptions(
+        threads=arguments.threads, model=arguments.model, checkpoint=arguments.checkpoint
+    )
+    # Read by the core, here and in other processes, when it starts its threads.
     os.environ["SAMEBITS_THREADS"] = str(arguments.threads)
     with tqdm(total=len(paths), unit="picture", disable=None, file=sys.stderr) as progress:
         evaluation = evaluate(
             paths,
             qualities,
-            CodecOptions(
-                threads=arguments.threads,
-                model=arguments.model,
-                checkpoint=arguments.checkpoint,
-            ),
+            options,
             dataset=arguments.folder.resolve().name,
             anchors_file=arguments.anchors,
             jobs=arguments.jobs,
             on_picture=lambda picture: progress.update(),
         )
+    if arguments.out or arguments.report:
+        evaluation = write_reports(evaluation, paths, options, arguments)
     print(json.dumps(evaluation_json(evaluation)) if arguments.json else summary_text(evaluation))
+    return 0
+
+
+def write_reports(
+    evaluation: Evaluation,
+    paths: Sequence[Path],
+    options: CodecOptions,
+    arguments: argparse.Namespace,
+) -> Evaluation:
+    """Write what --report and --out ask for; returns the evaluation with what they measured."""
+    from tqdm import tqdm
+
+    from samebits.evaluation.report_files import report_files
+    from samebits.evaluation.report_page import report_page
+    from samebits.evaluation.report_pictures import show_pictures
+    from samebits.evaluation.run_evaluation import with_memory
+
+    evaluation = with_memory(evaluation, paths, options)
+    count = min(arguments.report_pictures, len(paths))
+    with tqdm(
+        total=count, desc="report", unit="picture", disable=None, file=sys.stderr
+    ) as progress:
+        pictures = show_pictures(
+            paths,
+            evaluation.pictures,
+            options,
+            count=count,
+            on_picture=lambda picture: progress.update(),
+        )
+    page = report_page(evaluation, pictures)
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        for name, content in report_files(evaluation).items():
+        for name, content in report_files(evaluation, page=page).items():
             write_bytes(str(arguments.out / name), content, overwrite=True)
         print(f"wrote {arguments.out / 'index.html'} and what goes with it", file=sys.stderr)
-    return 0
+    if arguments.report:
+        write_bytes(str(arguments.report), page.encode("utf-8"), overwrite=True)
+        print(f"wrote {arguments.report}, {len(page) / 1e6:.1f} MB", file=sys.stderr)
+    return evaluation
+
+
+def prepare_outputs(out: Path | None, report: Path | None) -> None:
+    """Make the folders to write to, or fail, before minutes of work."""
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    if report:
+        if report.is_dir():
+            raise InvalidArgument(f"--report {report} is a folder; give the name of an HTML file")
+        report.parent.mkdir(parents=True, exist_ok=True)
 
 
 def require_eval_extra() -> None:
@@ -106,6 +163,14 @@ def require_eval_extra() -> None:
         raise InvalidArgument(
             f"samebits eval needs {' and '.join(missing)}: run pip install 'samebits[eval]'"
         )
+
+
+def not_negative(word: str) -> int:
+    """An argparse type: an integer of at least 0."""
+    number = int(word)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
+    return number
 
 
 def parse_qualities(codecs: str, qualities: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -27,7 +27,9 @@ COMMANDS = {
     "info": Command("samebits.cli.info", "show what .same files say about themselves"),
     "verify": Command("samebits.cli.verify", "decode .same files and check every bit"),
     "demo": Command("samebits.cli.demo", "show the codec at work on one HTML page"),
-    "eval": Command("samebits.cli.evaluate", "compare with JPEG, WebP and AVIF on a folder"),
+    "eval": Command(
+        "samebits.cli.evaluate", "compare with JPEG, WebP, AVIF and JPEG XL on a folder"
+    ),
     "bench": Command("samebits.cli.bench", "time it beside other libraries"),
     "train": Command("samebits.cli.train", "train a model (needs samebits[torch])"),
     "group": Command("samebits.cli.group", "learn groups of latent channels (samebits[torch])"),

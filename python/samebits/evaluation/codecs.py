@@ -1,4 +1,4 @@
-"""Samebits, JPEG, WebP and AVIF behind one interface: RGB and quality in, file bytes out.
+"""Samebits, JPEG, WebP, AVIF and JPEG XL behind one interface: RGB and quality in, file bytes out.
 
 The float twin of Samebits is there too, to see what going to integers cost. It writes no file: its
 size is the entropy model's estimate.
@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,17 @@ from samebits.errors import InvalidArgument
 
 WEBP_METHOD = 6
 AVIF_SPEED = 6
+JXL_EFFORT = 7
 # From the smallest files to the largest.
 DEFAULT_QUALITIES = {
     "samebits": (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
     "jpeg": (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 95),
     "webp": (0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95),
     "avif": (10, 20, 30, 40, 50, 60, 70, 80, 90),
+    "jxl": (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90),
     "twin": (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
 }
-DEFAULT_CODECS = ("samebits", "jpeg", "webp", "avif")
+DEFAULT_CODECS = ("samebits", "jpeg", "webp", "avif", "jxl")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class CodecOptions:
     Attributes
     ----------
     threads : int
-        For AVIF and the float twin. Samebits takes its number from SAMEBITS_THREADS when
+        For AVIF, JPEG XL and the float twin. Samebits takes its number from SAMEBITS_THREADS when
         it is first used; the others have one thread.
     model : Path, optional
         Weights file for Samebits; None for the installed one.
@@ -96,7 +99,14 @@ class CodecOptions:
 
 def make_codec(name: str, options: CodecOptions) -> Codec:
     """The codec called `name`."""
-    makers = {"samebits": _samebits, "jpeg": _jpeg, "webp": _webp, "avif": _avif, "twin": _twin}
+    makers = {
+        "samebits": _samebits,
+        "jpeg": _jpeg,
+        "webp": _webp,
+        "avif": _avif,
+        "jxl": _jxl,
+        "twin": _twin,
+    }
     if name not in makers:
         raise InvalidArgument(f"unknown codec {name!r}; there are {', '.join(makers)}")
     return makers[name](options)
@@ -167,6 +177,29 @@ def _avif(options: CodecOptions) -> Codec:
             speed=AVIF_SPEED,
             subsampling="4:2:0",
             max_threads=options.threads,
+        ),
+        decode=_pillow_decode,
+    )
+
+
+def _jxl(options: CodecOptions) -> Codec:
+    try:
+        from pillow_jxl import JpegXLImagePlugin
+    except ImportError as error:
+        raise InvalidArgument(
+            "JPEG XL needs the package pillow-jxl-plugin: run pip install 'samebits[eval]', "
+            "or leave jxl out of --codecs"
+        ) from error
+    # The plugin's 0 is the calling thread alone. This is how it lets the decoder's be chosen.
+    threads = 0 if options.threads == 1 else options.threads
+    JpegXLImagePlugin.DECODE_THREADS = threads
+    return Codec(
+        name="jxl",
+        label="JPEG XL",
+        settings=f"pillow-jxl-plugin {version('pillow-jxl-plugin')}, "
+        f"effort={JXL_EFFORT} (the default), 4:4:4",
+        encode=lambda rgb, quality: _pillow_file(
+            rgb, "JXL", quality=quality, effort=JXL_EFFORT, num_threads=threads
         ),
         decode=_pillow_decode,
     )

@@ -17,6 +17,7 @@ COLORS = {
     "jpeg": "#8d96a3",
     "webp": "#edae49",
     "avif": "#00798c",
+    "jxl": "#7b5ea7",
     "twin": "#222222",
 }
 # Anchors to draw, strongest first; the tables have them all, more lines would hide each other.

@@ -12,6 +12,7 @@ from samebits.evaluation.bd_rate import BdRate
 from samebits.evaluation.curves import Curve
 from samebits.evaluation.machine import Machine
 from samebits.evaluation.measure import MeasuredPicture, Measurement
+from samebits.evaluation.peak_memory import PeakMemory
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Evaluation:
     bd_rates : tuple of BdRate
     estimate_gap : EstimateGap or None
         None if no codec gave an estimate.
+    memory : tuple of PeakMemory
+        Measured for reports only.
     """
 
     dataset: str
@@ -79,6 +82,7 @@ class Evaluation:
     anchors: tuple[Curve, ...]
     bd_rates: tuple[BdRate, ...]
     estimate_gap: EstimateGap | None
+    memory: tuple[PeakMemory, ...] = ()
 
 
 NOTES = {
@@ -87,6 +91,7 @@ NOTES = {
     "psnr_of_mean_mse_db": "RGB; from the mean squared error averaged over pictures",
     "ms_ssim": "mean over R, G, B and over pictures; in dB: -10 log10(1 - value)",
     "times": "wall clock, array to file bytes and back; mean over pictures",
+    "memory": "largest resident size of a process that encodes or decodes one picture, once",
     "bd_rates": "on the averaged curves, in percent, negative: the test codec needs less rate",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from samebits.evaluation.codecs import CodecOptions, make_codec
 from samebits.evaluation.curves import average
 from samebits.evaluation.machine import this_command, this_commit, this_machine
 from samebits.evaluation.measure import MeasuredPicture, measure_pictures
+from samebits.evaluation.peak_memory import measure_peak_memory
+from samebits.evaluation.report_pictures import quality_near
 from samebits.evaluation.results import EstimateGap, Evaluation
+
+MEMORY_BPP = 0.5
 
 
 def evaluate(
@@ -73,3 +78,18 @@ def _anchors(anchors_file: Path | None, pictures: Sequence[MeasuredPicture]) -> 
     if anchors_file is not None:
         return load_anchors(anchors_file)
     return matching_anchors([picture.sha256 for picture in pictures], stored_anchors())
+
+
+def with_memory(evaluation: Evaluation, paths: Sequence[Path], options: CodecOptions) -> Evaluation:
+    """The evaluation with every codec's peak memory on the largest picture, near `MEMORY_BPP`."""
+    largest = max(
+        range(len(paths)),
+        key=lambda i: evaluation.pictures[i].width * evaluation.pictures[i].height,
+    )
+    measurements = evaluation.pictures[largest].measurements
+    qualities = {
+        curve.name: quality_near([m for m in measurements if m.codec == curve.name], MEMORY_BPP)
+        for curve in evaluation.curves
+    }
+    memory = measure_peak_memory(paths[largest], qualities, options)
+    return dataclasses.replace(evaluation, memory=memory)

@@ -1,17 +1,18 @@
 """The measured half of `samebits bench codec`: one operation in a process of its own.
 
 A process of its own because peak memory belongs to a process, and because target and thread count
-are read once. Reads a request as JSON on stdin, writes a reply as JSON on stdout.
+are read once.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from samebits.evaluation.child_process import answer_parent
 
 
 def peak_memory_bytes() -> int:
@@ -83,19 +84,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Answer the request on stdin; errors become a reply too, for the parent to raise."""
-    from samebits.errors import SamebitsError
-
-    request = json.load(sys.stdin)
+def answer_with_target(request: dict[str, Any]) -> dict[str, Any]:
+    """`answer`, with target and thread count set before the core reads them."""
     os.environ["SAMEBITS_TARGET"] = request["target"]
     os.environ["SAMEBITS_THREADS"] = str(request["threads"])
-    try:
-        reply = answer(request)
-    except SamebitsError as error:
-        reply = {"error": str(error)}
-    json.dump(reply, sys.stdout)
+    return answer(request)
 
 
 if __name__ == "__main__":
-    main()
+    answer_parent(answer_with_target)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebits.errors import SamebitsError
 from samebits.evaluation.benchmarks.peers import Missing
 from samebits.evaluation.benchmarks.rounds import Spread
+from samebits.evaluation.child_process import ask_child
 from samebits.evaluation.machine import Machine
 
 PASSES = 3
@@ -228,18 +225,9 @@ def _measured(request: dict[str, Any]) -> Measured:
 
 
 def _ask_child(request: dict[str, Any]) -> dict[str, Any]:
-    result = subprocess.run(
-        [sys.executable, "-m", "samebits.evaluation.time_child"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
+    return ask_child(
+        "samebits.evaluation.time_child",
+        request,
+        what=f"timing {request['operation']} of {request['picture']} "
+        f"with target {request['target']}",
     )
-    what = f"{request['operation']} of {request['picture']} with target {request['target']}"
-    if result.returncode != 0:
-        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SamebitsError(f"timing {what} ended with exit code {result.returncode}: {last}")
-    reply = json.loads(result.stdout)
-    if "error" in reply:
-        raise SamebitsError(f"timing {what}: {reply['error']}")
-    return reply
