@@ -14,11 +14,11 @@ from samebits.learn.training.checkpoint import (  # noqa: E402
     model_from_checkpoint,
 )
 from samebits.learn.training.entropy_training import EntropyTrainer  # noqa: E402
+from samebits.learn.training.grow import grow_checkpoint  # noqa: E402
 from samebits.learn.training.initialization import initialize_linear  # noqa: E402
 from samebits.learn.training.order_mix import OrderMix  # noqa: E402
 from samebits.learn.training.pictures import is_validation, load_pictures  # noqa: E402
 from samebits.learn.training.train import Trainer, TrainOptions  # noqa: E402
-from samebits.learn.training.widen import widen_checkpoint  # noqa: E402
 from tiny_float_model import TINY_CONFIG, smooth_pictures, tiny_model  # noqa: E402
 
 
@@ -153,19 +153,34 @@ def test_the_entropy_model_alone_needs_a_checkpoint(folder, tmp_path):
         EntropyTrainer(options(folder, tmp_path), TINY_CONFIG)
 
 
-def test_a_wider_entropy_model_computes_the_same(folder, tmp_path):
-    narrow = Trainer(options(folder, tmp_path, minutes=0.02), TINY_CONFIG).run()
-    wide = tmp_path / "wide.ckpt"
-    widen_checkpoint(narrow, wide, context_channels=24, entropy_width=20)
+@pytest.mark.parametrize(
+    ("changes", "quality"),
+    [
+        ({"context_channels": 24, "entropy_width": 20}, 50.0),
+        ({"analysis_blocks": 3, "synthesis_blocks": 2, "latent_blocks": 4}, 50.0),
+        # Twice as wide a range on both ends: what stood at the middle stands there still.
+        ({"lmbda_low": TINY_CONFIG.lmbda_low / 4, "lmbda_high": TINY_CONFIG.lmbda_high * 4}, 50.0),
+    ],
+)
+def test_a_grown_model_computes_the_same(folder, tmp_path, changes, quality):
+    old = Trainer(options(folder, tmp_path, minutes=0.02), TINY_CONFIG).run()
+    new = tmp_path / "grown.ckpt"
+    grow_checkpoint(old, new, changes)
     x = smooth_pictures(count=1, size=64).float()
     steps = default_order(TINY_CONFIG).masks(4, 4, torch.device("cpu"))
     results = [
-        model_from_checkpoint(path)(x, torch.tensor([50.0]), steps, noise=False)
-        for path in (narrow, wide)
+        model_from_checkpoint(path)(x, torch.tensor([quality]), steps, noise=False)
+        for path in (old, new)
     ]
     assert torch.allclose(results[0].y_bits, results[1].y_bits, rtol=1e-4)
-    with pytest.raises(ValueError, match="wider"):
-        widen_checkpoint(wide, tmp_path / "x.ckpt", context_channels=8, entropy_width=20)
+    assert torch.allclose(results[0].x_hat, results[1].x_hat, atol=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{"context_channels": 8}, {"latent_channels": 32}])
+def test_what_cannot_grow_is_refused(folder, tmp_path, changes):
+    old = Trainer(options(folder, tmp_path, minutes=0.02), TINY_CONFIG).run()
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        grow_checkpoint(old, tmp_path / "x.ckpt", changes)
 
 
 def test_orders_of_training_follow_their_shares():

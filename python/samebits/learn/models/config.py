@@ -18,8 +18,6 @@ class ModelConfig:
     width : channels of the analysis and synthesis blocks at 1/8 resolution.
     analysis_blocks, synthesis_blocks : residual blocks at 1/8 resolution.
     latent_blocks : residual blocks of the synthesis at 1/16 resolution.
-    pixel_kernel, up_kernel : 1 or 3; side of the layers next to the pixels (first of the analysis,
-        last of the synthesis), and of the one from 1/16 to 1/8 resolution.
     latent_channels : M, channels of y.
     hyper_channels : Nz, channels of z.
     hyper_features : F, channels of the hyper-synthesis that the entropy model sees.
@@ -40,8 +38,6 @@ class ModelConfig:
     analysis_blocks: int = 3
     synthesis_blocks: int = 4
     latent_blocks: int = 1
-    pixel_kernel: int = 1
-    up_kernel: int = 1
     latent_channels: int = 256
     hyper_channels: int = 64
     hyper_features: int = 96

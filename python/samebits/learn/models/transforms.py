@@ -12,7 +12,7 @@ PIXEL_UNIT = 64.0
 def analysis(config: ModelConfig) -> Network:
     """x (3 channels) to y (M channels at 1/16)."""
     net = NetworkBuilder(3, config.leaky)
-    x = net.conv(net.unshuffle(0, 8), config.width, kernel=config.pixel_kernel)
+    x = net.conv(net.unshuffle(0, 8), config.width)
     for _ in range(config.analysis_blocks):
         x = net.block(x)
     net.conv(x, config.latent_channels, kernel=3, stride=2, bound="full")
@@ -25,10 +25,10 @@ def synthesis(config: ModelConfig) -> Network:
     x = 0
     for _ in range(config.latent_blocks):
         x = net.block(x)
-    x = net.shuffle(net.conv(x, 4 * config.width, kernel=config.up_kernel), 2)
+    x = net.shuffle(net.conv(x, 4 * config.width), 2)
     for _ in range(config.synthesis_blocks):
         x = net.block(x)
-    net.shuffle(net.conv(x, 3 * 64, kernel=config.pixel_kernel, bound="pixel"), 8)
+    net.shuffle(net.conv(x, 3 * 64, bound="pixel"), 8)
     return net.build()
 
 

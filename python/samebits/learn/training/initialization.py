@@ -38,7 +38,7 @@ def initialize_linear(model: PictureModel, crops: Tensor) -> None:
         _as_rows(F.pixel_unshuffle(features, 2)), model.config.latent_channels
     )
     convs = model.g_a.layers
-    _set_middle(convs[0].weight, first)
+    convs[0].weight.copy_(first[:, :, None, None])
     # pixel_unshuffle orders (channel, dy, dx); the stride-2 kernel covers rows 2i-1 ... 2i+1.
     taps = second.reshape(-1, model.config.width, 2, 2)
     convs[-1].weight.mul_(0.05)
@@ -47,15 +47,8 @@ def initialize_linear(model: PictureModel, crops: Tensor) -> None:
     up = next(
         op.layer for op in model.g_s.ops if op.kind == "conv" and _feeds_shuffle(model, op.dst)
     )
-    _set_middle(back[up].weight, second.T)
-    _set_middle(back[-1].weight, first.T)
-
-
-def _set_middle(weight: Tensor, matrix: Tensor) -> None:
-    """A convolution that looks at its own position only."""
-    side = weight.shape[-1]
-    weight.zero_()
-    weight[:, :, side // 2, side // 2] = matrix
+    back[up].weight.copy_(second.T[:, :, None, None])
+    back[-1].weight.copy_(first.T[:, :, None, None])
 
 
 def _feeds_shuffle(model: PictureModel, register: int) -> bool:
