@@ -155,13 +155,25 @@ def time_codec(
         Called whenever a configuration has been through a pass.
     """
     with tempfile.TemporaryDirectory() as folder:
-        configurations = [*_own_configurations(picture, plan, Path(folder)), *others]
-        measured: list[list[Measured]] = [[] for _ in configurations]
-        # In passes, so that a noisy minute does not hit a single configuration.
-        for repeats in plan.repeats_of_passes:
-            for configuration, results in zip(configurations, measured, strict=True):
-                results.append(configuration.measure(repeats))
-                on_pass()
+        configurations = [*own_configurations(picture, plan, Path(folder)), *others]
+        return time_configurations(configurations, plan, on_pass=on_pass)
+
+
+def time_configurations(
+    configurations: Sequence[Configuration],
+    plan: TimingPlan,
+    *,
+    on_pass: Callable[[], object] = lambda: None,
+) -> list[CodecTiming]:
+    """Time each as often as the plan says, in its passes; one timing each, in their order.
+
+    Passes, so that a noisy minute does not hit a single configuration.
+    """
+    measured: list[list[Measured]] = [[] for _ in configurations]
+    for repeats in plan.repeats_of_passes:
+        for configuration, results in zip(configurations, measured, strict=True):
+            results.append(configuration.measure(repeats))
+            on_pass()
     return [_timing(c, results) for c, results in zip(configurations, measured, strict=True)]
 
 
@@ -170,7 +182,10 @@ def count_own_configurations(plan: TimingPlan) -> int:
     return 2 * len(plan.targets) * len(plan.threads)
 
 
-def _own_configurations(picture: Path, plan: TimingPlan, folder: Path) -> list[Configuration]:
+def own_configurations(
+    picture: Path, plan: TimingPlan, folder: Path, *, codec: str = "samebits"
+) -> list[Configuration]:
+    """Encode, then decode with every target and thread count; `folder` is for the streams only."""
     configurations = []
     for target in plan.targets:
         for threads in plan.threads:
@@ -189,7 +204,7 @@ def _own_configurations(picture: Path, plan: TimingPlan, folder: Path) -> list[C
                     Configuration(
                         picture.name,
                         operation,
-                        "samebits",
+                        codec,
                         target,
                         threads,
                         lambda repeats, request=request: _measured({**request, "repeats": repeats}),

@@ -104,6 +104,11 @@ def export_checkpoint(
     exported = export_model(model, calibrate(model, samples))
     if grouping is not None:
         exported = replace(exported, tensors=permute_tensors(exported.tensors, model, grouping))
+    return exported, write_exported(exported, out, name=name)
+
+
+def write_exported(exported: Exported, out: Path, *, name: str) -> str:
+    """Write the weights file, with a line on its proofs; returns its SHA-256."""
     tightest = max(proof.accumulator_bits for proof in exported.proofs)
     least = min(proof.bits_gained for proof in exported.proofs)
     description = {
@@ -112,7 +117,7 @@ def export_checkpoint(
         "no_overflow": f"every |accumulator| < 2^{tightest:.3f}; L1 bound at least {least:.2f} "
         "bits tighter than k*k*C*m_i*m_k",
     }
-    return exported, write_weights(out, exported.tensors, description=description)
+    return write_weights(out, exported.tensors, description=description)
 
 
 def _ohwi(weight: Tensor) -> np.ndarray:
