@@ -223,6 +223,33 @@ def test_configs_are_compared(tmp_path, capsys):
 
 
 @needs("torch", "safetensors")
+def test_a_deep_network_has_registers_enough(tmp_path, capsys):
+    (tmp_path / "deep.json").write_text(json.dumps(TINY_CONFIG | {"synthesis_blocks": 12}))
+    words = ["bench", "model", "--config", str(tmp_path / "deep.json"), "--size", "64x48"]
+    assert main([*words, "--quick", "--repeats", "1"]) == 0
+    assert "deep" in capsys.readouterr().out
+
+
+@needs("torch", "safetensors")
+def test_registers_that_are_used_again_hold_the_same_values():
+    from samebits.learn.export.registers import register_numbers
+    from samebits.learn.models import ModelConfig
+    from samebits.learn.models.transforms import synthesis
+
+    ops = synthesis(ModelConfig(synthesis_blocks=12)).ops
+    assert register_numbers(ops, most=1000) == [(op.dst, op.src, op.src2) for op in ops]
+    rows = register_numbers(ops)
+    assert max(dst for dst, _, _ in rows) < 64
+    held = {0: 0}  # value in each register
+    for op, (dst, src, src2) in zip(ops, rows, strict=True):
+        assert held[src] == op.src
+        assert op.src2 == -1 == src2 or held[src2] == op.src2
+        held[dst] = op.dst
+    with pytest.raises(ValueError, match="more than 1 registers"):
+        register_numbers(ops, most=1)
+
+
+@needs("torch", "safetensors")
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -44,6 +44,9 @@ class CodecTiming:
         Peak resident memory of the process before the first call (interpreter, NumPy, reading the
         input) and after the last; None for what has no process of its own.
     note : str
+    median_cpu_s : float or None
+        Processor time of all threads, which does not count what other programs take; None where it
+        was not measured.
     """
 
     picture: str
@@ -63,6 +66,7 @@ class CodecTiming:
     baseline_bytes: int | None
     peak_bytes: int | None
     note: str = ""
+    median_cpu_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class Measured:
     size_bytes: int | None = None
     baseline_bytes: int | None = None
     peak_bytes: int | None = None
+    cpu_seconds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,6 +220,7 @@ def own_configurations(
 
 def _timing(configuration: Configuration, passes: Sequence[Measured]) -> CodecTiming:
     seconds = [s for measured in passes for s in measured.seconds]
+    cpu_seconds = [s for measured in passes for s in measured.cpu_seconds]
     spread = Spread.of(seconds)
     return CodecTiming(
         picture=configuration.picture,
@@ -234,12 +240,14 @@ def _timing(configuration: Configuration, passes: Sequence[Measured]) -> CodecTi
         baseline_bytes=passes[0].baseline_bytes,
         peak_bytes=max((m.peak_bytes for m in passes if m.peak_bytes), default=None),
         note=configuration.note,
+        median_cpu_s=Spread.of(cpu_seconds).median_s if cpu_seconds else None,
     )
 
 
 def _measured(request: dict[str, Any]) -> Measured:
     reply = _ask_child(request)
-    return Measured(**{**reply, "seconds": tuple(reply["seconds"])})
+    lists = {name: tuple(reply.get(name, ())) for name in ("seconds", "cpu_seconds")}
+    return Measured(**{**reply, **lists})
 
 
 def _ask_child(request: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,8 @@ class ModelTimes:
     encode, decode : CodecTiming
     decode_to_budget, fastest_decode_to_budget : float
         The median decode against the median budget, and the fastest ones.
+    cpu_decode_to_budget : float or None
+        The medians of the processor time: the ratio to believe on a machine that others use.
     """
 
     threads: int
@@ -60,6 +62,7 @@ class ModelTimes:
     decode: CodecTiming
     decode_to_budget: float
     fastest_decode_to_budget: float
+    cpu_decode_to_budget: float | None
 
 
 @dataclass(frozen=True)
@@ -194,9 +197,14 @@ def _times(
             decode=decode,
             decode_to_budget=decode.median_s / budget.median_s,
             fastest_decode_to_budget=decode.fastest_s / budget.fastest_s,
+            cpu_decode_to_budget=_ratio(decode.median_cpu_s, budget.median_cpu_s),
         )
         for encode, decode, budget in zip(timings[::2], timings[1::2], budgets, strict=True)
     )
+
+
+def _ratio(a: float | None, b: float | None) -> float | None:
+    return a / b if a and b else None
 
 
 def _budgets(plan: TimingPlan) -> list[Configuration]:
@@ -214,11 +222,18 @@ def _budgets(plan: TimingPlan) -> list[Configuration]:
         try:
             kernels.set_target(plan.targets[0])
             _core.set_thread_count(threads)
-            first, *seconds = (share * _seconds(run, calls) for _ in range(1 + repeats))
+            first, *calls_s = (_seconds(run, calls) for _ in range(1 + repeats))
         finally:
             kernels.set_target(target_before)
             _core.set_thread_count(threads_before)
-        return Measured(width, height, first, tuple(seconds))
+        wall, cpu = zip(*calls_s, strict=True)
+        return Measured(
+            width,
+            height,
+            share * first[0],
+            tuple(share * s for s in wall),
+            tuple(share * s for s in cpu),
+        )
 
     return [
         Configuration(
@@ -234,8 +249,9 @@ def _budgets(plan: TimingPlan) -> list[Configuration]:
     ]
 
 
-def _seconds(run: Callable[[], object], calls: int) -> float:
-    begin = time.perf_counter()
+def _seconds(run: Callable[[], object], calls: int) -> tuple[float, float]:
+    """Wall clock and processor time."""
+    begin, cpu_begin = time.perf_counter(), time.process_time()
     for _ in range(calls):
         run()
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, time.process_time() - cpu_begin

@@ -35,7 +35,7 @@ def model_lines(benchmark: ModelBenchmark) -> Iterator[str]:
         yield (
             f"times: median (fastest) of {benchmark.budgets[0].repeats}, {benchmark.width} × "
             f"{benchmark.height}, quality {benchmark.quality}, {benchmark.target}; "
-            "/budget: decode against it"
+            "/budget: decode against it, by CPU: by processor time"
         )
     for note in dict.fromkeys(model.note for model in benchmark.models if model.note):
         yield f"{', '.join(m.cost.name for m in benchmark.models if m.note == note)}: {note}"
@@ -76,7 +76,7 @@ def models_table(benchmark: ModelBenchmark) -> Table:
     heads = ["model", "encoder kMAC/px", "decoder kMAC/px", "M parameters", "MB"]
     for budget in benchmark.budgets:
         threads = _threads(budget.threads)
-        heads += [f"encode ms, {threads}", f"decode ms, {threads}", "/budget"]
+        heads += [f"encode ms, {threads}", f"decode ms, {threads}", "/budget", "by CPU"]
     if benchmark.budgets:
         heads.append("bpp")
     return Table("Models", tuple(heads), tuple(_model_row(model) for model in benchmark.models))
@@ -143,6 +143,8 @@ def _model_row(model: ModelResult) -> tuple[str, ...]:
     for times in model.times:
         row += [f"{_ms(t.median_s)} ({_ms(t.fastest_s)})" for t in (times.encode, times.decode)]
         row.append(f"{times.decode_to_budget:.2f} ({times.fastest_decode_to_budget:.2f})")
+        by_cpu = times.cpu_decode_to_budget
+        row.append("–" if by_cpu is None else f"{by_cpu:.2f}")
     if model.times:
         coded = model.times[0].encode
         assert coded.size_bytes is not None, "an encode has a stream"
