@@ -153,6 +153,7 @@ def test_the_budget_is_50_kmac_a_pixel(restore_machine):
     assert budget.picture == "195 layers of 128 channels"  # of 128 x 128 / 64 a pixel
     measured = budget.measure(2)
     assert (measured.width, measured.height, len(measured.seconds)) == (256, 128, 2)
+    assert len(measured.cpu_seconds) == 2
 
 
 @pytest.mark.parametrize("option", ["--model", "--config"])
@@ -219,6 +220,7 @@ def test_configs_are_compared(tmp_path, capsys):
     more = two["cost"]["decoder"]["kmac_per_pixel"] - one["cost"]["decoder"]["kmac_per_pixel"]
     assert more == pytest.approx(block)
     assert one["times"][0]["decode"]["size_bytes"] > 0
+    assert one["times"][0]["cpu_decode_to_budget"] > 0
     assert "untrained" in one["note"]
 
 

@@ -232,7 +232,7 @@ def _budgets(plan: TimingPlan) -> list[Configuration]:
             height,
             share * first[0],
             tuple(share * s for s in wall),
-            tuple(share * s for s in cpu),
+            cpu_seconds=tuple(share * s for s in cpu),
         )
 
     return [
