@@ -26,9 +26,9 @@ def sha256_of(path: Path) -> str:
     return _sha256(path, *_version_of(path))
 
 
-def default_model() -> "_core.Model":
-    """The model that encodes when the caller names none: the only one there is, or the one in
-    ``default.safetensors``."""
+def default_path() -> Path:
+    """The weights file of the model that encodes when the caller names none: the only one there
+    is, or ``default.safetensors``."""
     installed = installed_models()
     if not installed:
         raise ModelMismatch(
@@ -41,7 +41,12 @@ def default_model() -> "_core.Model":
         raise ModelMismatch(
             f"several models are installed ({names}) and none is {DEFAULT_NAME}; pass model=PATH"
         )
-    return load_model(defaults[0] if defaults else installed[0])
+    return defaults[0] if defaults else installed[0]
+
+
+def default_model() -> "_core.Model":
+    """The model in `default_path`."""
+    return load_model(default_path())
 
 
 def load_model(path: str | PathLike[str]) -> "_core.Model":

@@ -5,6 +5,7 @@
   codec    encode and decode of pictures, beside CompressAI's models and the float twin in torch
   orders   coding orders of one model: size and time against one step
   series   clips coded as series, against every frame on its own
+  model    multiplications, parameters and time of models, trained or only designed
 
 Contenders take turns in one run, medians and quartiles are shown. What is not installed is named
 and left out: pip install 'samebits[bench]' for most of it. --out FILE.json writes the results, and
@@ -25,7 +26,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from samebits.cli import bench_codec, bench_coding, bench_kernels, bench_orders, bench_series
+from samebits.cli import (
+    bench_codec,
+    bench_coding,
+    bench_kernels,
+    bench_model,
+    bench_orders,
+    bench_series,
+)
 from samebits.io.files import write_bytes
 
 PARTS = {
@@ -34,6 +42,7 @@ PARTS = {
     "codec": bench_codec,
     "orders": bench_orders,
     "series": bench_series,
+    "model": bench_model,
 }
 
 
@@ -59,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Time; returns the exit code."""
     from samebits.evaluation.results import to_json_value
 
-    if arguments.what != "codec":
+    if isinstance(arguments.threads, int):  # others time several counts
         # Read by the core when it begins its first work.
         os.environ["SAMEBITS_THREADS"] = str(arguments.threads)
     module = PARTS[arguments.what]

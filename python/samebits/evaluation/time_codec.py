@@ -41,6 +41,9 @@ class CodecTiming:
         Peak resident memory of the process before the first call (interpreter, NumPy, reading the
         input) and after the last; None for what has no process of its own.
     note : str
+    median_cpu_s : float or None
+        Processor time of all threads, which does not count what other programs take; None where it
+        was not measured.
     """
 
     picture: str
@@ -60,6 +63,7 @@ class CodecTiming:
     baseline_bytes: int | None
     peak_bytes: int | None
     note: str = ""
+    median_cpu_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class Measured:
     size_bytes: int | None = None
     baseline_bytes: int | None = None
     peak_bytes: int | None = None
+    cpu_seconds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,13 +157,25 @@ def time_codec(
         Called whenever a configuration has been through a pass.
     """
     with tempfile.TemporaryDirectory() as folder:
-        configurations = [*_own_configurations(picture, plan, Path(folder)), *others]
-        measured: list[list[Measured]] = [[] for _ in configurations]
-        # In passes, so that a noisy minute does not hit a single configuration.
-        for repeats in plan.repeats_of_passes:
-            for configuration, results in zip(configurations, measured, strict=True):
-                results.append(configuration.measure(repeats))
-                on_pass()
+        configurations = [*own_configurations(picture, plan, Path(folder)), *others]
+        return time_configurations(configurations, plan, on_pass=on_pass)
+
+
+def time_configurations(
+    configurations: Sequence[Configuration],
+    plan: TimingPlan,
+    *,
+    on_pass: Callable[[], object] = lambda: None,
+) -> list[CodecTiming]:
+    """Time each as often as the plan says, in its passes; one timing each, in their order.
+
+    Passes, so that a noisy minute does not hit a single configuration.
+    """
+    measured: list[list[Measured]] = [[] for _ in configurations]
+    for repeats in plan.repeats_of_passes:
+        for configuration, results in zip(configurations, measured, strict=True):
+            results.append(configuration.measure(repeats))
+            on_pass()
     return [_timing(c, results) for c, results in zip(configurations, measured, strict=True)]
 
 
@@ -167,7 +184,10 @@ def count_own_configurations(plan: TimingPlan) -> int:
     return 2 * len(plan.targets) * len(plan.threads)
 
 
-def _own_configurations(picture: Path, plan: TimingPlan, folder: Path) -> list[Configuration]:
+def own_configurations(
+    picture: Path, plan: TimingPlan, folder: Path, *, codec: str = "samebits"
+) -> list[Configuration]:
+    """Encode, then decode with every target and thread count; `folder` is for the streams only."""
     configurations = []
     for target in plan.targets:
         for threads in plan.threads:
@@ -186,7 +206,7 @@ def _own_configurations(picture: Path, plan: TimingPlan, folder: Path) -> list[C
                     Configuration(
                         picture.name,
                         operation,
-                        "samebits",
+                        codec,
                         target,
                         threads,
                         lambda repeats, request=request: _measured({**request, "repeats": repeats}),
@@ -197,6 +217,7 @@ def _own_configurations(picture: Path, plan: TimingPlan, folder: Path) -> list[C
 
 def _timing(configuration: Configuration, passes: Sequence[Measured]) -> CodecTiming:
     seconds = [s for measured in passes for s in measured.seconds]
+    cpu_seconds = [s for measured in passes for s in measured.cpu_seconds]
     spread = Spread.of(seconds)
     return CodecTiming(
         picture=configuration.picture,
@@ -216,12 +237,14 @@ def _timing(configuration: Configuration, passes: Sequence[Measured]) -> CodecTi
         baseline_bytes=passes[0].baseline_bytes,
         peak_bytes=max((m.peak_bytes for m in passes if m.peak_bytes), default=None),
         note=configuration.note,
+        median_cpu_s=Spread.of(cpu_seconds).median_s if cpu_seconds else None,
     )
 
 
 def _measured(request: dict[str, Any]) -> Measured:
     reply = _ask_child(request)
-    return Measured(**{**reply, "seconds": tuple(reply["seconds"])})
+    lists = {name: tuple(reply.get(name, ())) for name in ("seconds", "cpu_seconds")}
+    return Measured(**{**reply, **lists})
 
 
 def _ask_child(request: dict[str, Any]) -> dict[str, Any]:

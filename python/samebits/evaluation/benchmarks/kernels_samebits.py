@@ -84,7 +84,8 @@ def _arrays(data: LayerData, dtype: type[np.generic]) -> Callable[[], np.ndarray
     return run
 
 
-def _prepared(data: LayerData, dtype: type[np.generic]) -> Callable[[], np.ndarray]:
+def prepared(data: LayerData, dtype: type[np.generic]) -> Callable[[], np.ndarray]:
+    """The layer with its weights packed beforehand."""
     x = np.ascontiguousarray(data.x, dtype)
     convs = [
         _core.PreparedConv(
@@ -145,7 +146,7 @@ def _program(data: LayerData) -> list[list[int]]:
     ]
 
 
-WAYS = {"prepared": _prepared, "arrays": _arrays}
+WAYS = {"prepared": prepared, "arrays": _arrays}
 NOTES = {
     "prepared": "weights packed beforehand, nothing copied",
     "arrays": "samebits.kernels.conv2d_requantized: weights packed in each call",

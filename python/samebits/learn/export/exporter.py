@@ -20,6 +20,7 @@ from ..training.pictures import load_pictures, random_crops
 from .calibration import Ranges, calibrate, networks_of
 from .permutation import group_tensors, permute_tensors
 from .quantize import IntegerConv, Proof, quantize_conv
+from .registers import register_numbers
 from .scales import (
     ACTIVATION_LIMIT,
     LATENT_LIMIT,
@@ -104,6 +105,11 @@ def export_checkpoint(
     exported = export_model(model, calibrate(model, samples))
     if grouping is not None:
         exported = replace(exported, tensors=permute_tensors(exported.tensors, model, grouping))
+    return exported, write_exported(exported, out, name=name)
+
+
+def write_exported(exported: Exported, out: Path, *, name: str) -> str:
+    """Write the weights file, with a line on its proofs; returns its SHA-256."""
     tightest = max(proof.accumulator_bits for proof in exported.proofs)
     least = min(proof.bits_gained for proof in exported.proofs)
     description = {
@@ -112,7 +118,7 @@ def export_checkpoint(
         "no_overflow": f"every |accumulator| < 2^{tightest:.3f}; L1 bound at least {least:.2f} "
         "bits tighter than k*k*C*m_i*m_k",
     }
-    return exported, write_weights(out, exported.tensors, description=description)
+    return write_weights(out, exported.tensors, description=description)
 
 
 def _ohwi(weight: Tensor) -> np.ndarray:
@@ -128,8 +134,9 @@ def _add_network(
     leaky: int,
 ) -> None:
     program = np.zeros((len(network.ops), 8), np.int32)
+    registers = register_numbers(network.ops)
     for n, op in enumerate(network.ops):
-        program[n] = _program_row(op, network, scales, leaky)
+        program[n] = _program_row(op, registers[n], network, scales, leaky)
         if op.kind == "conv":
             layer = network.layers[op.layer]
             limit = max(abs(v) for v in scales.clamp[op.src])
@@ -157,8 +164,10 @@ def _add_conv(tensors: dict[str, np.ndarray], prefix: str, conv: IntegerConv) ->
     tensors[f"{prefix}.clamp"] = np.array(conv.clamp, np.int32)
 
 
-def _program_row(op: Op, network: Network, scales: RegisterScales, leaky: int) -> list[int]:
-    row = [OPCODES[op.kind], op.dst, op.src, op.src2, 0, 0, 0, 0]
+def _program_row(
+    op: Op, registers: tuple[int, ...], network: Network, scales: RegisterScales, leaky: int
+) -> list[int]:
+    row = [OPCODES[op.kind], *registers, 0, 0, 0, 0]
     if op.kind == "conv":
         layer = network.layers[op.layer]
         row[4] = op.layer
