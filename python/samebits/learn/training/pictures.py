@@ -13,6 +13,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from .crops import draw_crops, place_crops, take_crops
+
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
 
 
@@ -43,25 +45,35 @@ def is_validation(name: str, share: float) -> bool:
 
 
 def load_pictures(
-    folder: Path, *, smallest: int, validation_share: float = 0.03, limit: int | None = None
+    folder: Path,
+    *,
+    smallest: int,
+    validation_share: float = 0.03,
+    limit: int | None = None,
+    part: tuple[int, int] = (0, 1),
+    quiet: bool = False,
 ) -> PictureSet:
-    """Decode every picture under ``folder`` (recursively); unreadable and tiny ones are skipped."""
+    """Decode every picture under ``folder`` (recursively); unreadable and tiny ones are skipped.
+
+    Parameters
+    ----------
+    part : (r, n) keeps every n-th training picture from the r-th on; validation pictures are kept.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no picture to train on.
+    """
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)[:limit]
     if not paths:
         raise FileNotFoundError(
             f"no pictures under {folder} (looked for {', '.join(sorted(SUFFIXES))})"
         )
-    train, validation, skipped = [], [], []
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(lambda p: _read(p, smallest), paths)
-        bar = tqdm(results, total=len(paths), desc="reading pictures")
-        for path, result in zip(paths, bar, strict=True):
-            if isinstance(result, str):
-                skipped.append((path, result))
-            elif is_validation(path.name, validation_share):
-                validation.append(result)
-            else:
-                train.append(result)
+    held = [path for path in paths if is_validation(path.name, validation_share)]
+    rest = [path for path in paths if not is_validation(path.name, validation_share)]
+    skipped: list[tuple[Path, str]] = []
+    train = _read_all(rest[part[0] :: part[1]], smallest, skipped, quiet=quiet)
+    validation = _read_all(held, smallest, skipped, quiet=quiet)
     if not train:
         raise FileNotFoundError(
             f"no usable training picture under {folder}: {len(skipped)} skipped"
@@ -69,24 +81,26 @@ def load_pictures(
     return PictureSet(train, validation or train[:1], skipped)
 
 
+def _read_all(
+    paths: list[Path], smallest: int, skipped: list[tuple[Path, str]], *, quiet: bool
+) -> list[np.ndarray]:
+    pictures = []
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(lambda p: _read(p, smallest), paths)
+        bar = tqdm(results, total=len(paths), desc="reading pictures", disable=quiet)
+        for path, result in zip(paths, bar, strict=True):
+            if isinstance(result, str):
+                skipped.append((path, result))
+            else:
+                pictures.append(result)
+    return pictures
+
+
 def random_crops(
     pictures: list[np.ndarray], *, count: int, size: int, random: np.random.Generator
 ) -> Tensor:
     """(count, 3, size, size) uint8 crops; larger pictures are drawn more often; flips and turns."""
-    areas = np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=np.float64)
-    chosen = random.choice(len(pictures), size=count, p=areas / areas.sum())
-    crops = np.empty((count, size, size, 3), dtype=np.uint8)
-    for n, index in enumerate(chosen):
-        picture = pictures[index]
-        top = random.integers(picture.shape[0] - size + 1)
-        left = random.integers(picture.shape[1] - size + 1)
-        crop = picture[top : top + size, left : left + size]
-        if random.random() < 0.5:
-            crop = crop[:, ::-1]
-        if random.random() < 0.25:
-            crop = crop.transpose(1, 0, 2)
-        crops[n] = crop
-    return torch.from_numpy(crops).permute(0, 3, 1, 2)
+    return take_crops(pictures, place_crops(pictures, draw_crops(count, random), size=size))
 
 
 def center_crops(pictures: list[np.ndarray], *, size: int) -> Tensor:

@@ -22,6 +22,7 @@ from .checkpoint import load_checkpoint
 from .clips import ClipSet, load_clips, random_clip_crops
 from .latents import STRIDE
 from .loss import quality_weight
+from .options import refuse_parts
 from .train import Trainer, TrainOptions
 
 VALIDATION_QUALITIES = (10.0, 50.0, 90.0)
@@ -70,16 +71,18 @@ class TimeTrainer(Trainer):
         self.time_width = time_width
         self.time_from = time_from
         self.is_fitted = True
-        super().__init__(options, ModelConfig())
+        refuse_parts(options)
+        super().__init__(options)
         self.size = options.crop // STRIDE
-        self.clips = load_clips(
-            options.data,
-            options.out / "latents",
-            self.model,
-            smallest=options.crop,
-            device=self.device,
-            limit=options.limit,
-        )
+        with self.processes.first_alone():
+            self.clips = load_clips(
+                options.data,
+                options.out / "latents",
+                self.model,
+                smallest=options.crop,
+                device=self.device,
+                limit=options.limit,
+            )
         random = np.random.default_rng(0)
         self.validation_crops = self._crops(self.clips.validation, VALIDATION_CROPS, random)
         if not self.is_fitted:
@@ -124,10 +127,15 @@ class TimeTrainer(Trainer):
         )
         return crops.to(self.device)
 
+    @property
+    def step_crops(self) -> int:
+        """Crops of a step, always as many."""
+        return self.options.batch
+
     def forward_batch(self) -> TimeTerms:  # type: ignore[override]
         """Weighted rate of new crops."""
-        frames = self._crops(self.clips.train, self.options.batch, self.random)
-        quality = torch.rand(len(frames), device=self.device) * 100
+        frames = self._crops(self.clips.train, self.step_crops, self.random)[self.rows]
+        quality = self.draw_qualities()
         with torch.no_grad():
             nothing = torch.zeros_like(frames[:1, 0])
             y_hat, _ = code_frame(self.model, frames[:, 0], quality, [], nothing)

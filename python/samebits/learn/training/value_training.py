@@ -17,7 +17,7 @@ from ..models import ModelConfig, PictureModel
 from ..models.entropy_model import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS, gaussian_bits
 from ..models.value_head import ValueHead
 from .entropy_training import EntropyTrainer
-from .latents import STRIDE, random_latent_crops
+from .latents import STRIDE
 from .loss import quality_weight
 from .train import VALIDATION_QUALITIES, TrainOptions
 
@@ -105,9 +105,9 @@ class ValueTrainer(EntropyTrainer):
         Without a checkpoint to start from.
     """
 
-    def __init__(self, options: TrainOptions, config: ModelConfig) -> None:
-        self.wanted = config
-        super().__init__(options, config)
+    def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
+        self.wanted = config or ModelConfig()
+        super().__init__(options)
 
     def _saved_state(self) -> dict | None:
         state = super()._saved_state()
@@ -129,10 +129,8 @@ class ValueTrainer(EntropyTrainer):
     def forward_batch(self) -> ValueTerms:  # type: ignore[override]
         """Weighted rate of new crops in an order of few steps."""
         size = self.options.crop // STRIDE
-        y = random_latent_crops(
-            self.y_train, count=self.options.batch, size=size, random=self.random
-        ).to(self.device)
-        quality = torch.rand(len(y), device=self.device) * 100
+        y = self.latent_crops(size)
+        quality = self.draw_qualities()
         order = self.orders.order(self.random, default_share=DEFAULT_SHARE)
         return self._rate(self.model, y, quality, order.masks(size, size, self.device))
 
