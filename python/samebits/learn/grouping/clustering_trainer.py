@@ -24,7 +24,12 @@ class ClusteringTrainer(Trainer):
     """
 
     def __init__(
-        self, options: TrainOptions, config: ModelConfig | None = None, *, weight: float, count: int | None = None
+        self,
+        options: TrainOptions,
+        config: ModelConfig | None = None,
+        *,
+        weight: float,
+        count: int | None = None,
     ) -> None:
         super().__init__(options, config)
         if not weight > 0:

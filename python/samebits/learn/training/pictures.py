@@ -87,7 +87,7 @@ def _read_all(
     pictures = []
     with ThreadPoolExecutor() as pool:
         results = pool.map(lambda p: _read(p, smallest), paths)
-        bar = tqdm(results, total=len(paths), desc="reading pictures", disable=quiet)
+        bar = tqdm(results, total=len(paths), desc="reading pictures", disable=quiet or not paths)
         for path, result in zip(paths, bar, strict=True):
             if isinstance(result, str):
                 skipped.append((path, result))
