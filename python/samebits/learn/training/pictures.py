@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .crops import draw_crops, place_crops, take_crops
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
+from .picture_files import PictureFile, find_pictures
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class PictureSet:
     skipped: list[tuple[Path, str]]
 
 
-def _read(path: Path, smallest: int) -> np.ndarray | str:
+def _read(picture: PictureFile, smallest: int) -> np.ndarray | str:
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(picture.read())) as image:
             pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return f"unreadable: {error}"
     if min(pixels.shape[:2]) < smallest:
         return f"smaller than {smallest} pixels"
@@ -45,7 +45,7 @@ def is_validation(name: str, share: float) -> bool:
 
 
 def load_pictures(
-    folder: Path,
+    data: Path,
     *,
     smallest: int,
     validation_share: float = 0.03,
@@ -53,10 +53,11 @@ def load_pictures(
     part: tuple[int, int] = (0, 1),
     quiet: bool = False,
 ) -> PictureSet:
-    """Decode every picture under ``folder`` (recursively); unreadable and tiny ones are skipped.
+    """Decode every picture of a folder or of shards; unreadable and tiny ones are skipped.
 
     Parameters
     ----------
+    data : folder, .tar file or pattern of .tar files (`find_pictures`).
     part : (r, n) keeps every n-th training picture from the r-th on; validation pictures are kept.
 
     Raises
@@ -64,33 +65,27 @@ def load_pictures(
     FileNotFoundError
         There is no picture to train on.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)[:limit]
-    if not paths:
-        raise FileNotFoundError(
-            f"no pictures under {folder} (looked for {', '.join(sorted(SUFFIXES))})"
-        )
-    held = [path for path in paths if is_validation(path.name, validation_share)]
-    rest = [path for path in paths if not is_validation(path.name, validation_share)]
-    skipped: list[tuple[Path, str]] = []
+    pictures, skipped = find_pictures(data)
+    held, rest = [], []
+    for picture in pictures[:limit]:
+        (held if is_validation(picture.name, validation_share) else rest).append(picture)
     train = _read_all(rest[part[0] :: part[1]], smallest, skipped, quiet=quiet)
     validation = _read_all(held, smallest, skipped, quiet=quiet)
     if not train:
-        raise FileNotFoundError(
-            f"no usable training picture under {folder}: {len(skipped)} skipped"
-        )
+        raise FileNotFoundError(f"no usable training picture under {data}: {len(skipped)} skipped")
     return PictureSet(train, validation or train[:1], skipped)
 
 
 def _read_all(
-    paths: list[Path], smallest: int, skipped: list[tuple[Path, str]], *, quiet: bool
+    files: list[PictureFile], smallest: int, skipped: list[tuple[Path, str]], *, quiet: bool
 ) -> list[np.ndarray]:
     pictures = []
     with ThreadPoolExecutor() as pool:
-        results = pool.map(lambda p: _read(p, smallest), paths)
-        bar = tqdm(results, total=len(paths), desc="reading pictures", disable=quiet or not paths)
-        for path, result in zip(paths, bar, strict=True):
+        results = pool.map(lambda file: _read(file, smallest), files)
+        bar = tqdm(results, total=len(files), desc="reading pictures", disable=quiet or not files)
+        for file, result in zip(files, bar, strict=True):
             if isinstance(result, str):
-                skipped.append((path, result))
+                skipped.append((file.place, result))
             else:
                 pictures.append(result)
     return pictures
