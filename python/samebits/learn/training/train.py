@@ -24,8 +24,10 @@ from .loop import TrainingLoop
 from .loss import LossTerms, rate_distortion_loss
 from .options import TrainOptions, check_options
 from .order_mix import OrderMix
+from .perceptual import PerceptualTerm
 from .pictures import PictureSet, center_crops, load_pictures, random_crops
 from .random_state import random_state, restore_random_state
+from .real_rate import real_bpp
 from .run_log import LossMeans, RunLog
 
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
@@ -64,6 +66,8 @@ class Trainer:
         options.out.mkdir(parents=True, exist_ok=True)
         self.path = options.out / "last.ckpt"
         self.is_resumed = options.resume and self.path.exists()
+        weight = options.lpips_weight
+        self.perceptual = PerceptualTerm(weight, self.device) if weight else None
         torch.manual_seed(options.seed)
         self.random = np.random.default_rng(options.seed)
         state = self._saved_state()
@@ -235,7 +239,12 @@ class Trainer:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             coded = self.model(x, quality, steps)
         return rate_distortion_loss(
-            x, coded, quality, self.config, ms_ssim_weight=self.options.ms_ssim_weight
+            x,
+            coded,
+            quality,
+            self.config,
+            ms_ssim_weight=self.options.ms_ssim_weight,
+            perceptual=self.perceptual,
         )
 
     def train_step(self) -> LossTerms:
@@ -258,7 +267,10 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Losses of the averaged model on the validation crops, rounded symbols, default order."""
+        """Losses of the averaged model on the validation crops, rounded symbols, default order.
+
+        ``bpp_Q`` is the loss's estimate for quality Q, ``bpp_real_Q`` that of the integer tables.
+        """
         size = self.options.late_crop
         usable = [p for p in self.pictures.validation if min(p.shape[:2]) >= size]
         if not usable:
@@ -272,6 +284,8 @@ class Trainer:
             coded = self.average(x, quality, steps, noise=False)
             terms = rate_distortion_loss(x, coded, quality, self.config)
             row[f"bpp_{value:.0f}"] = round(terms.bpp.item(), 5)
+            real = real_bpp(self.average, x, quality, steps)
+            row[f"bpp_real_{value:.0f}"] = round(real, 5)
             row[f"psnr_{value:.0f}"] = round(terms.psnr_db.item(), 3)
             total += terms.loss.item() / len(VALIDATION_QUALITIES)
         return {"validation_loss": round(total, 5), **row}
