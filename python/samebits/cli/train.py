@@ -175,7 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
     from samebits.learn.training.distributed import is_first_process, leave_processes
     from samebits.learn.training.failures import sentence_of
 
-    last = arguments.out / "last.ckpt"
+    trainer = None
     try:
         trainer = _trainer(arguments)
         path = trainer.run()
@@ -183,7 +183,9 @@ def run(arguments: argparse.Namespace) -> int:
         sentence = sentence_of(error)
         if sentence is None:
             raise
-        resume = f"; --resume goes on from {last}" if last.exists() else ""
+        last = arguments.out / "last.ckpt"
+        began = trainer is not None and last.exists()
+        resume = f"; --resume goes on from {last}" if began else ""
         if is_first_process() or not isinstance(error, ValueError):
             print(f"samebits train: {sentence}{resume}", file=sys.stderr)
         return EXIT_FAILED
