@@ -1,4 +1,4 @@
-"""A run that was stopped and resumed is the run that was not, bit for bit; errors leave it whole."""
+"""A run that was stopped and resumed is the run that was not, bit for bit."""
 
 import json
 import os

@@ -50,13 +50,11 @@ class Processes:
         return (rows.stop - rows.start) * self.count / count
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        """``module``, its gradients averaged over the processes."""
-        if self.count == 1:
-            return module
-        # Heads that the loss does not touch, and parts of orders, get no gradient.
-        return nn.parallel.DistributedDataParallel(
-            module, broadcast_buffers=False, find_unused_parameters=True
-        )
+        """``module``, its gradients averaged over the processes.
+
+        Every parameter that asks for a gradient must be used in every step.
+        """
+        return module if self.count == 1 else nn.parallel.DistributedDataParallel(module)
 
     def noise(self, count: int) -> AbstractContextManager:
         """Within it ``torch.rand_like`` gives this process's rows of noise for ``count`` crops."""

@@ -46,6 +46,8 @@ class EntropyTrainer(Trainer):
         Without a checkpoint to start from, or with ``data_per_process``.
     """
 
+    has_late_crops = False
+
     def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         if options.start_from is None and not (options.out / "last.ckpt").exists():
             raise ValueError("the entropy model alone needs a trained model: give --start-from")
@@ -74,11 +76,6 @@ class EntropyTrainer(Trainer):
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in TRAINED)
         return [p for p in self.model.parameters() if p.requires_grad]
-
-    @property
-    def step_crops(self) -> int:
-        """Crops of a step, always as many."""
-        return self.options.batch
 
     def latent_crops(self, size: int) -> Tensor:
         """This process's crops (B, M, size, size) of latents."""

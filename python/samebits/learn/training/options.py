@@ -53,8 +53,8 @@ class TrainOptions:
         return max(1, self.batch * self.crop**2 // self.late_crop**2)
 
 
-def check_options(options: TrainOptions, *, processes: int) -> None:
-    """Refuse what would fail later.
+def check_options(options: TrainOptions, *, processes: int, has_late_crops: bool) -> None:
+    """Refuse what would fail later. Trainings on stored latents have no late crops.
 
     Raises
     ------
@@ -65,7 +65,10 @@ def check_options(options: TrainOptions, *, processes: int) -> None:
         raise ValueError(f"{options.steps} steps: a run takes at least one")
     if options.steps is None and not options.minutes > 0:
         raise ValueError(f"{options.minutes} minutes: a run takes some time")
-    for name, size in (("crop", options.crop), ("late crop", options.late_crop)):
+    sizes = {"crop": options.crop}
+    if has_late_crops:
+        sizes["late crop"] = options.late_crop
+    for name, size in sizes.items():
         if size < STRIDE or size % STRIDE:
             raise ValueError(f"a {name} of {size} pixels: give a multiple of {STRIDE}")
         if options.ms_ssim_weight > 0 and size < MS_SSIM_SMALLEST:
@@ -77,11 +80,12 @@ def check_options(options: TrainOptions, *, processes: int) -> None:
         raise ValueError(f"--ms-ssim {options.ms_ssim_weight}: a share is from 0 to 1")
     if options.lpips_weight < 0:
         raise ValueError(f"--lpips {options.lpips_weight}: a weight is not negative")
-    smallest = min(options.batch, options.late_batch)
+    smallest = min(options.batch, options.late_batch) if has_late_crops else options.batch
     if smallest < processes:
+        kind = "late crops" if smallest < options.batch else "crops"
         raise ValueError(
-            f"a step of {smallest} crops cannot be shared by {processes} processes: --batch counts "
-            f"the crops of all of them (and late crops of {options.late_crop} pixels are fewer)"
+            f"a step of {smallest} {kind} cannot be shared by {processes} processes: give a larger "
+            "--batch, which counts the crops of all processes"
         )
 
 

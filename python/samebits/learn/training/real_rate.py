@@ -1,4 +1,4 @@
-"""Bits by the integer tables of the coder, for rounded symbols: what the estimate of the loss omits.
+"""Bits by the integer tables of the coder for rounded symbols: what the loss's estimate omits.
 
 The row of the table, probabilities of 16 bits, escapes and their bytes (arithmetic.md 3 and 5).
 What is left out are the integer networks, a few bytes of the range coder's ends, and the header.

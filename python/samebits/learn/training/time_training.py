@@ -63,6 +63,8 @@ class TimeTrainer(Trainer):
         Without a checkpoint to start from.
     """
 
+    has_late_crops = False
+
     def __init__(
         self, options: TrainOptions, *, time_width: int, time_from: Path | None = None
     ) -> None:
@@ -126,11 +128,6 @@ class TimeTrainer(Trainer):
             clips, count=count, size=self.size, cuts=CUTS, moves=MOVES, random=random
         )
         return crops.to(self.device)
-
-    @property
-    def step_crops(self) -> int:
-        """Crops of a step, always as many."""
-        return self.options.batch
 
     def forward_batch(self) -> TimeTerms:  # type: ignore[override]
         """Weighted rate of new crops."""

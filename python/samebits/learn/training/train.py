@@ -35,6 +35,7 @@ VALIDATION_CROPS = 16
 RANDOM_MASKS = 0.15
 """Share of the training steps with random masks; the others run real orders."""
 START_CROPS, ROUNDING_CROPS = 256, 64
+HEADS = ("time", "values")
 EMA_DECAY = 0.999
 LARGEST_GRADIENT = 1.0
 
@@ -55,11 +56,13 @@ class Trainer:
         The run folder holds a run, and ``options.resume`` is not given.
     """
 
+    has_late_crops = True
+
     def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         self.options = options
         self.processes = join_processes(options.device)
         self.device = self.processes.device
-        check_options(options, processes=self.processes.count)
+        check_options(options, processes=self.processes.count, has_late_crops=self.has_late_crops)
         self.steps_done = 0
         self.elapsed = 0.0
         self.stopped_by: str | None = None
@@ -167,7 +170,8 @@ class Trainer:
             part=part,
             quiet=not self.processes.is_first,
         )
-        if max(min(picture.shape[:2]) for picture in pictures.train) < self.options.late_crop:
+        largest = max(min(picture.shape[:2]) for picture in pictures.train)
+        if self.has_late_crops and largest < self.options.late_crop:
             raise ValueError(
                 f"no picture under {self.options.data} has the {self.options.late_crop} pixels of "
                 "the late crops: give a smaller --late-crop or larger pictures"
@@ -189,8 +193,10 @@ class Trainer:
         return learning_rate_at(self.progress, first=first, steps_done=self.steps_done)
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
-        """What the optimizer changes: everything."""
-        return list(self.model.parameters())
+        """What the optimizer changes: all but the heads that pictures alone do not use."""
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] not in HEADS)
+        return [p for p in self.model.parameters() if p.requires_grad]
 
     def saved_extra(self) -> dict | None:
         """What a subclass needs to be resumed; it finds it in ``extra_state``."""
@@ -206,7 +212,8 @@ class Trainer:
 
     @property
     def is_late(self) -> bool:
-        return self.progress > 1 - self.options.late_share
+        """Whether the next step has late crops."""
+        return self.has_late_crops and self.progress > 1 - self.options.late_share
 
     @property
     def step_crops(self) -> int:
