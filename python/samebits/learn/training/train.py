@@ -83,9 +83,11 @@ class Trainer:
             self.config, permuted=options.permuted_orders, default_only=options.default_order
         )
         self.optimizer = torch.optim.Adam(self.trained_parameters(), lr=options.learning_rate)
+        self.extra_state: dict | None = None
         if state is not None:
             load_weights(self.average, state["ema"], self._source)
-        self.extra_state = self._restore_progress(state) if self.is_resumed else None
+            if self.is_resumed:
+                self.extra_state = self._restore_progress(state)
         self.losses = self.processes.parallel(TrainingPass(self.model, self.forward_batch))
         self.crops: CropSource | None = None
         if self.pictures.train:
