@@ -1,12 +1,18 @@
 """Train a model on a folder of pictures.
 
-The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses),
-TensorBoard files, and skipped.txt if some pictures could not be used. An
-interrupted run goes on with --resume.
+The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses, crops
+per second and device), TensorBoard files, and skipped.txt if some pictures could not be used. An
+interrupted run goes on with --resume, as if it had not been interrupted if its length is given in
+steps. Ctrl-C and SIGTERM let it finish its step and save. Several processes: the same command
+under torchrun.
+
+exit codes: 0 done; 1 an error, said on stderr; 130 stopped by a signal, a checkpoint is written.
 
 examples:
-  samebits train --data photos --out runs/first --minutes 60
-  samebits train --data photos --out runs/first --minutes 60 --resume
+  samebits train --data photos --out runs/first --steps 20000
+  samebits train --data photos --out runs/first --steps 20000 --resume
+  torchrun --nproc-per-node 8 -m samebits train --data 'shards/*.tar' --out runs/first \
+      --steps 20000 --batch 128
   samebits train --data photos --out runs/tuned --minutes 10 --rounding \
       --start-from runs/first/last.ckpt
   samebits train --data photos --out runs/orders --minutes 30 --entropy --crop 256 \
@@ -18,20 +24,69 @@ examples:
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samebits.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+
+if TYPE_CHECKING:
+    from samebits.learn.models import ModelConfig
+    from samebits.learn.training.train import Trainer, TrainOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``samebits train``."""
+    _add_run_arguments(parser)
+    _add_kind_arguments(parser)
+    _add_learning_arguments(parser)
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder of pictures, searched recursively"
+        "--data",
+        type=Path,
+        required=True,
+        help="folder of pictures and .tar shards of pictures, searched recursively; one .tar; or a "
+        "quoted pattern of .tar files",
     )
     parser.add_argument("--out", type=Path, required=True, help="run folder")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--steps",
+        type=int,
+        help="training steps over all resumed runs; the run can be repeated exactly",
+    )
+    length.add_argument(
+        "--minutes",
+        type=float,
+        default=60.0,
+        help="training time over all resumed runs, instead of steps (default 60)",
+    )
     parser.add_argument(
-        "--minutes", type=float, default=60.0, help="training time over all resumed runs"
+        "--stop-after", type=float, metavar="MINUTES", help="end this run earlier; --resume goes on"
+    )
+    parser.add_argument(
+        "--validate-every",
+        type=float,
+        default=4.0,
+        metavar="MINUTES",
+        help="time between lines of the log and checkpoints (default 4; 0: after every step)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu or cuda; under torchrun a GPU each"
+    )
+    parser.add_argument("--limit", type=int, help="use only the first LIMIT pictures")
+    parser.add_argument(
+        "--data-per-process",
+        action="store_true",
+        help="under torchrun: each process holds its own part of the training pictures",
+    )
+
+
+def _add_kind_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start-from", type=Path, metavar="CKPT", help="begin with the weights of this checkpoint"
     )
@@ -79,12 +134,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WEIGHT",
         help="add this times a k-means distance of the latent channels to the loss",
     )
-    parser.add_argument("--batch", type=int, default=8)
+
+
+def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch", type=int, default=8, help="crops of a step, of all processes together"
+    )
     parser.add_argument(
         "--crop", type=int, default=128, help="crop size, a multiple of 64 (16 of series)"
     )
     parser.add_argument(
-        "--late-crop", type=int, help="crop size of the last quarter of the time (twice --crop)"
+        "--late-crop", type=int, help="crop size of the last quarter of the run (twice --crop)"
     )
     parser.add_argument("--learning-rate", type=float, help="default 0.0007, with --values 0.002")
     parser.add_argument(
@@ -94,12 +154,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of MS-SSIM in the distortion: 0 (mean squared error) to 1",
     )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--limit", type=int, help="use only the first LIMIT pictures")
     parser.add_argument(
-        "--stop-after", type=float, metavar="MINUTES", help="end this run earlier; --resume goes on"
+        "--lpips",
+        type=float,
+        default=0.0,
+        metavar="WEIGHT",
+        help="add this times LPIPS to the distortion (needs samebits[perceptual])",
     )
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--config",
         type=Path,
@@ -110,53 +172,93 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit code."""
-    import json
+    from samebits.learn.training.distributed import is_first_process, leave_processes
+    from samebits.learn.training.failures import sentence_of
 
+    trainer = None
+    try:
+        trainer = _trainer(arguments)
+        path = trainer.run()
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        last = arguments.out / "last.ckpt"
+        began = trainer is not None and last.exists()
+        resume = f"; --resume goes on from {last}" if began else ""
+        if is_first_process() or not isinstance(error, ValueError):
+            print(f"samebits train: {sentence}{resume}", file=sys.stderr)
+        return EXIT_FAILED
+    finally:
+        leave_processes()
+    if trainer.stopped_by is not None:
+        if is_first_process():
+            print(
+                f"samebits train: stopped by {trainer.stopped_by} after step {trainer.steps_done}; "
+                f"the same command with --resume goes on from {path}",
+                file=sys.stderr,
+            )
+        return EXIT_INTERRUPTED
+    if is_first_process():
+        print(f"checkpoint: {path}")
+    return EXIT_OK
+
+
+def _trainer(arguments: argparse.Namespace) -> "Trainer":
+    """The trainer of what is asked for."""
     from samebits.learn.grouping.clustering_trainer import ClusteringTrainer
-    from samebits.learn.models import ModelConfig
     from samebits.learn.training.entropy_training import EntropyTrainer
     from samebits.learn.training.time_training import TimeTrainer
-    from samebits.learn.training.train import Trainer, TrainOptions
+    from samebits.learn.training.train import Trainer
     from samebits.learn.training.value_training import ValueTrainer
 
-    config = ModelConfig()
-    if arguments.config is not None:
-        config = ModelConfig.from_dict(json.loads(arguments.config.read_text()))
-    options = TrainOptions(
+    config = _config(arguments.config)
+    options = _options(arguments)
+    if arguments.entropy:
+        return EntropyTrainer(options, config)
+    if arguments.series:
+        return TimeTrainer(options, time_width=arguments.time_width, time_from=arguments.time_from)
+    if arguments.values:
+        return ValueTrainer(options, config)
+    if arguments.clustering is not None:
+        return ClusteringTrainer(options, config, weight=arguments.clustering)
+    return Trainer(options, config)
+
+
+def _config(path: Path | None) -> "ModelConfig | None":
+    from samebits.learn.models import ModelConfig
+
+    if path is None:
+        return None
+    try:
+        return ModelConfig.from_dict(json.loads(path.read_text()))
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is not a config of a model: {error}") from error
+
+
+def _options(arguments: argparse.Namespace) -> "TrainOptions":
+    from samebits.learn.training.options import TrainOptions
+
+    return TrainOptions(
         data=arguments.data,
         out=arguments.out,
         minutes=arguments.minutes,
+        steps=arguments.steps,
         resume=arguments.resume,
         batch=arguments.batch,
         crop=arguments.crop,
         late_crop=arguments.late_crop or 2 * arguments.crop,
         learning_rate=arguments.learning_rate or (2e-3 if arguments.values else 7e-4),
         ms_ssim_weight=arguments.ms_ssim,
+        lpips_weight=arguments.lpips,
         seed=arguments.seed,
         device=arguments.device,
         limit=arguments.limit,
+        validate_every_minutes=arguments.validate_every,
         stop_after_minutes=arguments.stop_after,
         start_from=arguments.start_from,
         rounding=arguments.rounding,
         default_order=arguments.default_order,
         permuted_orders=arguments.permuted_orders,
+        data_per_process=arguments.data_per_process,
     )
-    try:
-        if arguments.entropy:
-            trainer = EntropyTrainer(options, config)
-        elif arguments.series:
-            trainer = TimeTrainer(
-                options, time_width=arguments.time_width, time_from=arguments.time_from
-            )
-        elif arguments.values:
-            trainer = ValueTrainer(options, config)
-        elif arguments.clustering is not None:
-            trainer = ClusteringTrainer(options, config, weight=arguments.clustering)
-        else:
-            trainer = Trainer(options, config)
-        path = trainer.run()
-    except (ValueError, FileNotFoundError) as error:
-        print(f"samebits train: {error}", file=sys.stderr)
-        return 1
-    print(f"checkpoint: {path}")
-    return 0

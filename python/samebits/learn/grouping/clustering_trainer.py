@@ -10,7 +10,6 @@ from torch import Tensor
 from ..models import ModelConfig
 from ..models.transforms import PIXEL_UNIT
 from ..training.loss import LossTerms
-from ..training.pictures import random_crops
 from ..training.train import Trainer, TrainOptions
 from .clustering_loss import ClusteringTerm
 
@@ -21,19 +20,22 @@ class ClusteringTrainer(Trainer):
     """Minimizes R + lambda D + ``weight`` times the k-means distance of the latent channels.
 
     ``count`` is the number of clusters, the model's number of groups if None. The centroids start
-    anew when a run is resumed, from where the channels are then.
+    where the channels are when training begins.
     """
 
     def __init__(
-        self, options: TrainOptions, config: ModelConfig, *, weight: float, count: int | None = None
+        self,
+        options: TrainOptions,
+        config: ModelConfig | None = None,
+        *,
+        weight: float,
+        count: int | None = None,
     ) -> None:
         super().__init__(options, config)
         if not weight > 0:
             raise ValueError(f"the weight of the clustering term is {weight}, must be above 0")
         random = np.random.default_rng(options.seed)
-        probe = random_crops(
-            self.pictures.train, count=PROBE_CROPS, size=options.crop, random=random
-        )
+        probe = self.shared_crops(PROBE_CROPS, random)
         self.weight = weight
         self.probe = (probe.to(self.device).float() - 128) / PIXEL_UNIT
         self.term = ClusteringTerm(
@@ -41,6 +43,12 @@ class ClusteringTrainer(Trainer):
             count=count or len(self.config.groups),
             seed=options.seed,
         )
+        if self.extra_state is not None:
+            self.term.centroids = self.extra_state["centroids"].to(self.device)
+
+    def saved_extra(self) -> dict:
+        """The centroids."""
+        return {"centroids": self.term.centroids}
 
     def forward_batch(self) -> LossTerms:
         """Losses of a new batch, the term included."""

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..training.pictures import SUFFIXES, is_validation
+from ..training.picture_files import SUFFIXES
+from ..training.pictures import is_validation
 
 SHARES = ("training", "validation", "all")
 VALIDATION_SHARE = 0.03

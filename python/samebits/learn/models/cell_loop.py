@@ -101,9 +101,10 @@ class CellLoop:
         self.inverse_gain = split_phases(inverse_gain * ones)
 
     def run(
-        self, steps: list[Tensor], cells: list[CodedCells], *, noise: bool
+        self, steps: list[Tensor], cells: list[CodedCells], *, noise: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """y_hat, bits and symbols, (B, M, h, w) each."""
+        """y_hat, bits and symbols, (B, M, h, w) each; ``noise`` as of ``code_values``."""
+        noise = None if noise is None else split_phases(noise)
         incremental = all(cell.everywhere for cell in cells)
         proxy, known = self.prediction, torch.zeros_like(steps[0])
         sums = self._all_sums(self.base, proxy) if incremental else self.base
@@ -136,13 +137,14 @@ class CellLoop:
         return torch.stack(sums)
 
     def _code(
-        self, cell: CodedCells, sums: Tensor, *, noise: bool
+        self, cell: CodedCells, sums: Tensor, *, noise: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Symbols, bits and what the proxy changes by, (P, N, n) each."""
         prediction, gain = cell.take(self.prediction), cell.take(self.gain)
         delta, log2_scale = self._parameters(cell, sums)
         mean = prediction + delta
-        rounded, bits = code_values(cell.take(self.y), mean, log2_scale, gain, noise=noise)
+        uniform = None if noise is None else cell.take(noise)
+        rounded, bits = code_values(cell.take(self.y), mean, log2_scale, gain, noise=uniform)
         return rounded, bits, delta + rounded * cell.take(self.inverse_gain)
 
     def _parameters(self, cell: CodedCells, sums: Tensor) -> tuple[Tensor, Tensor]:

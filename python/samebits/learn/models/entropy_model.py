@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .cell_loop import CellLoop, CodedCells
 from .config import ModelConfig
-from .likelihood import code_values, gaussian_bits
+from .likelihood import code_values, gaussian_bits, rounding_noise
 from .transforms import entropy_head
 
 
@@ -70,10 +70,11 @@ class EntropyModel(nn.Module):
         -------
         y_hat : (B, M, h, w), bits : (B, M, h, w), symbols : (B, M, h, w), rounded.
         """
+        uniform = rounding_noise(y) if noise else None
         cells = [CodedCells.of_mask(step) for step in steps]
         if self.head.is_plain and len(steps) > 1 and all(cells):
             loop = CellLoop(self, y, prediction, features, bias, gain, inverse_gain)
-            return loop.run(steps, cells, noise=noise)  # type: ignore[arg-type]
+            return loop.run(steps, cells, noise=uniform)  # type: ignore[arg-type]
         w_proxy, w_mask, w_features = self.split_context()
         accumulator = F.conv2d(features, w_features, padding=1) + bias
         accumulator = accumulator + F.conv2d(prediction, w_proxy, padding=1)
@@ -82,7 +83,7 @@ class EntropyModel(nn.Module):
         symbols = torch.zeros_like(y)
         for i, step in enumerate(steps):
             mean, log2_scale = self.parameters_of(accumulator, prediction)
-            rounded, step_bits = code_values(y, mean, log2_scale, gain, noise=noise)
+            rounded, step_bits = code_values(y, mean, log2_scale, gain, noise=uniform)
             bits = bits + step * step_bits
             symbols = symbols + step * rounded
             change = step * (mean + rounded * inverse_gain - proxy)
@@ -122,5 +123,5 @@ class EntropyModel(nn.Module):
         accumulator = accumulator + F.conv2d(visible, w_mask, padding=1)
         mean, log2_scale = self.parameters_of(accumulator, prediction)
         scaled = (y - mean) * gain
-        noisy = scaled + torch.rand_like(scaled) - 0.5
+        noisy = scaled + rounding_noise(scaled)
         return target * gaussian_bits(noisy, log2_scale + torch.log2(gain))

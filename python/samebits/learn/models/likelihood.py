@@ -55,10 +55,18 @@ def clamp_with_gradient(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def code_values(
-    y: Tensor, mean: Tensor, log2_scale: Tensor, gain: Tensor, *, noise: bool
+    y: Tensor, mean: Tensor, log2_scale: Tensor, gain: Tensor, *, noise: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Symbols of y around ``mean``, and bits of all elements (of noisy symbols if ``noise``)."""
+    """Symbols of y around ``mean``, and bits of all elements (with ``noise`` added, if given).
+
+    All of the shape of y; ``noise`` (:func:`rounding_noise`) stands for the rounding.
+    """
     scaled = (y - mean) * gain
     rounded = ste_round(scaled)
-    measured = scaled + torch.rand_like(scaled) - 0.5 if noise else rounded
+    measured = rounded if noise is None else scaled + noise
     return rounded, gaussian_bits(measured, log2_scale + torch.log2(gain))
+
+
+def rounding_noise(like: Tensor) -> Tensor:
+    """Uniform noise in -1/2 ... 1/2."""
+    return torch.rand_like(like) - 0.5

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .config import ModelConfig
 from .entropy_model import EntropyModel
-from .likelihood import gaussian_bits
+from .likelihood import gaussian_bits, rounding_noise
 from .network import ste_round
 from .time_context import TimeContext
 from .transforms import PIXEL_UNIT, analysis, hyper_analysis, hyper_synthesis, synthesis
@@ -72,7 +72,7 @@ class PictureModel(nn.Module):
         gain = torch.exp2(self.at_quality(self.log2_z_gain, quality))
         scaled = self.h_a(padded) * gain
         rounded = ste_round(scaled)
-        measured = scaled + torch.rand_like(scaled) - 0.5 if noise else rounded
+        measured = scaled + rounding_noise(scaled) if noise else rounded
         bits = gaussian_bits(measured, self.at_quality(self.log2_z_scale, quality))
         return rounded / gain, bits.sum((1, 2, 3)), rounded
 

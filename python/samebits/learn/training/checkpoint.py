@@ -10,13 +10,43 @@ import torch
 from ..models import ModelConfig, PictureModel
 
 FORMAT = "samebits-checkpoint-1"
+RESUMED = ("optimizer", "optimizer_name", "random", "steps_done", "elapsed")
+"""What a checkpoint holds for going on with its run, beside config, model and ema."""
 
 
 def save_checkpoint(path: Path, state: dict) -> None:
-    """Write ``state`` (tensors and plain values) so that ``path`` is always whole."""
+    """Write ``state`` (tensors and plain values) so that ``path`` is always whole.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for instance because the disk is full; what ``path`` was
+        before, it still is.
+    """
     temporary = path.with_suffix(".tmp")
-    torch.save({"format": FORMAT, **state}, temporary)
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch's writer turns some errors into RuntimeError
+        temporary.unlink(missing_ok=True)
+        reason = _system_error(error)
+        raise OSError(
+            f"cannot write {path}: {reason}; "
+            + ("the last checkpoint there is intact" if path.exists() else "nothing was saved yet")
+        ) from error
+
+
+def _system_error(error: BaseException) -> str:
+    """What the system said, behind what torch made of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0]
 
 
 def load_checkpoint(path: Path) -> dict:
@@ -32,9 +62,50 @@ def load_checkpoint(path: Path) -> dict:
     return state
 
 
+def config_of(state: dict, path: Path) -> ModelConfig:
+    """The sizes of the model in a checkpoint."""
+    try:
+        return ModelConfig.from_dict(state["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: the model in it is of another version of Samebits ({error})"
+        ) from error
+
+
+def load_weights(model: PictureModel, weights: dict, path: Path) -> None:
+    """``load_state_dict`` with a sentence where weights and model differ."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        first = lines[1] if len(lines) > 1 else lines[0]
+        raise ValueError(f"{path}: its weights are not those of its config: {first}") from error
+
+
+def check_resumable(state: dict, path: Path, *, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse to go on from a checkpoint that does not hold the whole state of its run.
+
+    Raises
+    ------
+    ValueError
+        Something is missing, or belongs to another optimizer.
+    """
+    missing = [name for name in RESUMED if name not in state]
+    if missing:
+        raise ValueError(
+            f"{path} has no {' and no '.join(missing)}, so its run cannot be resumed; "
+            "begin another one from it with --start-from"
+        )
+    if state["optimizer_name"] != type(optimizer).__name__:
+        raise ValueError(
+            f"{path} was trained by {state['optimizer_name']}, this run by "
+            f"{type(optimizer).__name__}: begin another run from it with --start-from"
+        )
+
+
 def model_from_checkpoint(path: Path, *, averaged: bool = True) -> PictureModel:
     """The model of a checkpoint, by default with the averaged (EMA) weights."""
     state = load_checkpoint(path)
-    model = PictureModel(ModelConfig.from_dict(state["config"]))
-    model.load_state_dict(state["ema" if averaged else "model"])
+    model = PictureModel(config_of(state, path))
+    load_weights(model, state["ema" if averaged else "model"], path)
     return model.eval()

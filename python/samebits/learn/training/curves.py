@@ -19,7 +19,8 @@ def plot_log(log: Path, out: Path) -> None:
     losses.plot(minutes, [row["validation_loss"] for row in rows], label="validation")
     losses.set(xlabel="minutes", ylabel="weighted R + λD")
     losses.legend()
-    names = sorted((name for name in rows[-1] if name.startswith("bpp_")), key=lambda n: int(n[4:]))
+    qualities = [name[4:] for name in rows[-1] if name.startswith("bpp_")]
+    names = [f"bpp_{quality}" for quality in sorted(filter(str.isdigit, qualities), key=int)]
     for row, label in ((rows[0], "start"), (rows[len(rows) // 2], "middle"), (rows[-1], "end")):
         curve.plot(
             [row[name] for name in names],

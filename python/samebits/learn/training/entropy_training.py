@@ -16,6 +16,7 @@ from ..models import ModelConfig
 from ..models.schedule import default_order, make_order, spread
 from .latents import STRIDE, latents_of, random_latent_crops
 from .loss import quality_weight
+from .options import refuse_parts
 from .train import VALIDATION_QUALITIES, Trainer, TrainOptions
 
 TRAINED = ("h_a", "h_s", "entropy", "log2_z_gain", "log2_z_scale")
@@ -42,12 +43,15 @@ class EntropyTrainer(Trainer):
     Raises
     ------
     ValueError
-        Without a checkpoint to start from, or with ``rounding``.
+        Without a checkpoint to start from, or with ``data_per_process``.
     """
 
-    def __init__(self, options: TrainOptions, config: ModelConfig) -> None:
+    has_late_crops = False
+
+    def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         if options.start_from is None and not (options.out / "last.ckpt").exists():
             raise ValueError("the entropy model alone needs a trained model: give --start-from")
+        refuse_parts(options)
         super().__init__(options, config)
         self.y_train = latents_of(self.model, self.pictures.train, device=self.device)
         validation = latents_of(self.model, self.pictures.validation, device=self.device)
@@ -73,13 +77,17 @@ class EntropyTrainer(Trainer):
             parameter.requires_grad_(name.split(".")[0] in TRAINED)
         return [p for p in self.model.parameters() if p.requires_grad]
 
+    def latent_crops(self, size: int) -> Tensor:
+        """This process's crops (B, M, size, size) of latents."""
+        count = self.step_crops
+        y = random_latent_crops(self.y_train, count=count, size=size, random=self.random)
+        return y[self.rows].to(self.device)
+
     def forward_batch(self) -> EntropyTerms:  # type: ignore[override]
         """Weighted rate of new crops: a whole order, or one step of another order per crop."""
         size = self.options.crop // STRIDE
-        y = random_latent_crops(
-            self.y_train, count=self.options.batch, size=size, random=self.random
-        ).to(self.device)
-        quality = torch.rand(len(y), device=self.device) * 100
+        y = self.latent_crops(size)
+        quality = self.draw_qualities()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             z_hat, z_bits, _ = self.model.hyper(y, quality, noise=True)
             features, prediction = self.model.context_from(z_hat, size, size)
@@ -98,7 +106,7 @@ class EntropyTrainer(Trainer):
         return self.model.entropy(*inputs, steps, noise=True)[1].sum((1, 2, 3))
 
     def _bits_of_single_steps(self, inputs: tuple, size: int) -> Tensor:
-        views = [self.orders.view(self.random) for _ in range(self.options.batch)]
+        views = [self.orders.view(self.random) for _ in range(self.step_crops)][self.rows]
         visible = torch.stack([spread(v.visible, size, size) for v in views]).to(self.device)
         target = torch.stack([spread(v.target, size, size) for v in views]).to(self.device)
         bits = self.model.entropy.one_step(*inputs, visible=visible, target=target)

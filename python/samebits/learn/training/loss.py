@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,12 +28,19 @@ class LossTerms:
 
 
 def rate_distortion_loss(
-    x: Tensor, coded: Coded, quality: Tensor, config: ModelConfig, *, ms_ssim_weight: float = 0.0
+    x: Tensor,
+    coded: Coded,
+    quality: Tensor,
+    config: ModelConfig,
+    *,
+    ms_ssim_weight: float = 0.0,
+    perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> LossTerms:
     """Loss of a batch.
 
     Each picture counts by lambda**-0.35, so that low and high qualities weigh alike.
-    ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone.
+    ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone. What ``perceptual`` gives
+    for (x, x_hat), (B,), is added to the distortion.
     """
     pixels = x.shape[-1] * x.shape[-2]
     bpp = (coded.y_bits + coded.z_bits) / pixels
@@ -43,6 +51,8 @@ def rate_distortion_loss(
 
         similarity = ms_ssim(x, coded.x_hat.clamp(0, 255), data_range=255.0, size_average=False)
         distortion = distortion + ms_ssim_weight * MS_SSIM_SCALE * (1 - similarity)
+    if perceptual is not None:
+        distortion = distortion + perceptual(x, coded.x_hat)
     loss = (quality_weight(quality, config) * (bpp + lmbda_of(quality, config) * distortion)).mean()
     psnr = 10 * torch.log10(255.0**2 / mse.clamp_min(1e-9))
     return LossTerms(loss, bpp.mean(), (coded.z_bits / pixels).mean(), mse.mean(), psnr.mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
+from .crops import draw_crops, place_crops, take_crops
+from .picture_files import PictureFile, find_pictures
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,11 @@ class PictureSet:
     skipped: list[tuple[Path, str]]
 
 
-def _read(path: Path, smallest: int) -> np.ndarray | str:
+def _read(picture: PictureFile, smallest: int) -> np.ndarray | str:
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(picture.read())) as image:
             pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return f"unreadable: {error}"
     if min(pixels.shape[:2]) < smallest:
         return f"smaller than {smallest} pixels"
@@ -43,50 +45,57 @@ def is_validation(name: str, share: float) -> bool:
 
 
 def load_pictures(
-    folder: Path, *, smallest: int, validation_share: float = 0.03, limit: int | None = None
+    data: Path,
+    *,
+    smallest: int,
+    validation_share: float = 0.03,
+    limit: int | None = None,
+    part: tuple[int, int] = (0, 1),
+    quiet: bool = False,
 ) -> PictureSet:
-    """Decode every picture under ``folder`` (recursively); unreadable and tiny ones are skipped."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)[:limit]
-    if not paths:
-        raise FileNotFoundError(
-            f"no pictures under {folder} (looked for {', '.join(sorted(SUFFIXES))})"
-        )
-    train, validation, skipped = [], [], []
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(lambda p: _read(p, smallest), paths)
-        bar = tqdm(results, total=len(paths), desc="reading pictures")
-        for path, result in zip(paths, bar, strict=True):
-            if isinstance(result, str):
-                skipped.append((path, result))
-            elif is_validation(path.name, validation_share):
-                validation.append(result)
-            else:
-                train.append(result)
+    """Decode every picture of a folder or of shards; unreadable and tiny ones are skipped.
+
+    Parameters
+    ----------
+    data : folder, .tar file or pattern of .tar files (`find_pictures`).
+    part : (r, n) keeps every n-th training picture from the r-th on; validation pictures are kept.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no picture to train on.
+    """
+    pictures, skipped = find_pictures(data)
+    held, rest = [], []
+    for picture in pictures[:limit]:
+        (held if is_validation(picture.name, validation_share) else rest).append(picture)
+    train = _read_all(rest[part[0] :: part[1]], smallest, skipped, quiet=quiet)
+    validation = _read_all(held, smallest, skipped, quiet=quiet)
     if not train:
-        raise FileNotFoundError(
-            f"no usable training picture under {folder}: {len(skipped)} skipped"
-        )
+        raise FileNotFoundError(f"no usable training picture under {data}: {len(skipped)} skipped")
     return PictureSet(train, validation or train[:1], skipped)
+
+
+def _read_all(
+    files: list[PictureFile], smallest: int, skipped: list[tuple[Path, str]], *, quiet: bool
+) -> list[np.ndarray]:
+    pictures = []
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(lambda file: _read(file, smallest), files)
+        bar = tqdm(results, total=len(files), desc="reading pictures", disable=quiet or not files)
+        for file, result in zip(files, bar, strict=True):
+            if isinstance(result, str):
+                skipped.append((file.place, result))
+            else:
+                pictures.append(result)
+    return pictures
 
 
 def random_crops(
     pictures: list[np.ndarray], *, count: int, size: int, random: np.random.Generator
 ) -> Tensor:
     """(count, 3, size, size) uint8 crops; larger pictures are drawn more often; flips and turns."""
-    areas = np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=np.float64)
-    chosen = random.choice(len(pictures), size=count, p=areas / areas.sum())
-    crops = np.empty((count, size, size, 3), dtype=np.uint8)
-    for n, index in enumerate(chosen):
-        picture = pictures[index]
-        top = random.integers(picture.shape[0] - size + 1)
-        left = random.integers(picture.shape[1] - size + 1)
-        crop = picture[top : top + size, left : left + size]
-        if random.random() < 0.5:
-            crop = crop[:, ::-1]
-        if random.random() < 0.25:
-            crop = crop.transpose(1, 0, 2)
-        crops[n] = crop
-    return torch.from_numpy(crops).permute(0, 3, 1, 2)
+    return take_crops(pictures, place_crops(pictures, draw_crops(count, random), size=size))
 
 
 def center_crops(pictures: list[np.ndarray], *, size: int) -> Tensor:

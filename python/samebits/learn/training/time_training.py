@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models import ModelConfig, PictureModel
-from ..models.likelihood import code_values, gaussian_bits
+from ..models.likelihood import code_values, gaussian_bits, rounding_noise
 from ..models.schedule import View, default_order, spread
 from .checkpoint import load_checkpoint
 from .clips import ClipSet, load_clips, random_clip_crops
 from .latents import STRIDE
 from .loss import quality_weight
+from .options import refuse_parts
 from .train import Trainer, TrainOptions
 
 VALIDATION_QUALITIES = (10.0, 50.0, 90.0)
@@ -62,6 +63,8 @@ class TimeTrainer(Trainer):
         Without a checkpoint to start from.
     """
 
+    has_late_crops = False
+
     def __init__(
         self, options: TrainOptions, *, time_width: int, time_from: Path | None = None
     ) -> None:
@@ -70,16 +73,18 @@ class TimeTrainer(Trainer):
         self.time_width = time_width
         self.time_from = time_from
         self.is_fitted = True
-        super().__init__(options, ModelConfig())
+        refuse_parts(options)
+        super().__init__(options)
         self.size = options.crop // STRIDE
-        self.clips = load_clips(
-            options.data,
-            options.out / "latents",
-            self.model,
-            smallest=options.crop,
-            device=self.device,
-            limit=options.limit,
-        )
+        with self.processes.first_alone():
+            self.clips = load_clips(
+                options.data,
+                options.out / "latents",
+                self.model,
+                smallest=options.crop,
+                device=self.device,
+                limit=options.limit,
+            )
         random = np.random.default_rng(0)
         self.validation_crops = self._crops(self.clips.validation, VALIDATION_CROPS, random)
         if not self.is_fitted:
@@ -126,8 +131,8 @@ class TimeTrainer(Trainer):
 
     def forward_batch(self) -> TimeTerms:  # type: ignore[override]
         """Weighted rate of new crops."""
-        frames = self._crops(self.clips.train, self.options.batch, self.random)
-        quality = torch.rand(len(frames), device=self.device) * 100
+        frames = self._crops(self.clips.train, self.step_crops, self.random)[self.rows]
+        quality = self.draw_qualities()
         with torch.no_grad():
             nothing = torch.zeros_like(frames[:1, 0])
             y_hat, _ = code_frame(self.model, frames[:, 0], quality, [], nothing)
@@ -227,7 +232,7 @@ def code_frame(
     inputs = torch.cat([proxy, known.expand_as(proxy), features], 1)
     accumulator = F.conv2d(inputs, entropy.context.weight, padding=1) + bias
     mean, log2_scale = entropy.parameters_of(accumulator, prediction)
-    symbols, bits = code_values(y, mean, log2_scale, gain, noise=True)
+    symbols, bits = code_values(y, mean, log2_scale, gain, noise=rounding_noise(y))
     share = (1 - known).mean()
     return mean + symbols * inverse_gain, ((1 - known) * bits).sum((1, 2, 3)) / share
 

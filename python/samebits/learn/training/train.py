@@ -3,155 +3,206 @@
 from __future__ import annotations
 
 import copy
-import json
-import math
-import time
-from dataclasses import dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
-from ..export.calibration import calibrate
+from ..export.calibration import Ranges, calibrate
 from ..export.rounding import round_like_integers
 from ..models import ModelConfig, PictureModel
 from ..models.schedule import default_order, random_view, spread
-from .checkpoint import load_checkpoint, save_checkpoint
+from .budget import learning_rate_at, progress_of
+from .checkpoint import check_resumable, config_of, load_checkpoint, load_weights, save_checkpoint
+from .crops import draw_crops
+from .data_on_device import CropSource, crop_source
+from .distributed import TrainingPass, join_processes
 from .initialization import initialize_linear
+from .loop import TrainingLoop
 from .loss import LossTerms, rate_distortion_loss
+from .options import TrainOptions, check_options
 from .order_mix import OrderMix
+from .perceptual import PerceptualTerm
 from .pictures import PictureSet, center_crops, load_pictures, random_crops
+from .random_state import random_state, restore_random_state
+from .real_rate import real_bpp
+from .run_log import LossMeans, RunLog
 
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
+VALIDATION_CROPS = 16
 RANDOM_MASKS = 0.15
 """Share of the training steps with random masks; the others run real orders."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What ``samebits train`` is asked for.
-
-    ``minutes`` is the whole training time over all resumed runs; learning rate and crop size follow
-    elapsed time / minutes, so a run always ends annealed. ``start_from`` takes the weights
-    of another run's checkpoint; ``rounding`` trains through the rounding of the integer network
-    (the exporter's scales, straight-through gradients). ``default_order`` trains no other order;
-    ``permuted_orders`` is the share of orders whose channels are shuffled (OrderMix).
-    """
-
-    data: Path
-    out: Path
-    minutes: float = 60.0
-    resume: bool = False
-    batch: int = 8
-    crop: int = 128
-    late_crop: int = 256
-    late_share: float = 0.25
-    learning_rate: float = 1e-3
-    ms_ssim_weight: float = 0.0
-    seed: int = 1
-    device: str = "auto"
-    limit: int | None = None
-    validate_every_minutes: float = 4.0
-    stop_after_minutes: float | None = None
-    start_from: Path | None = None
-    rounding: bool = False
-    default_order: bool = False
-    permuted_orders: float = 0.0
+START_CROPS, ROUNDING_CROPS = 256, 64
+HEADS = ("time", "values")
+EMA_DECAY = 0.999
+LARGEST_GRADIENT = 1.0
 
 
 class Trainer:
-    """State of one training run; :meth:`run` trains until the time is used up."""
+    """State of one training run; :meth:`run` trains until it is done.
 
-    def __init__(self, options: TrainOptions, config: ModelConfig) -> None:
+    Parameters
+    ----------
+    config : sizes of the model; None for those of the checkpoint that the run begins with, or the
+        default ones.
+
+    Raises
+    ------
+    ValueError
+        The options contradict each other, the data or the checkpoint.
+    FileExistsError
+        The run folder holds a run, and ``options.resume`` is not given.
+    """
+
+    has_late_crops = True
+
+    def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         self.options = options
-        name = options.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(name)
+        self.processes = join_processes(options.device)
+        self.device = self.processes.device
+        check_options(options, processes=self.processes.count, has_late_crops=self.has_late_crops)
         self.steps_done = 0
         self.elapsed = 0.0
+        self.stopped_by: str | None = None
         options.out.mkdir(parents=True, exist_ok=True)
         self.path = options.out / "last.ckpt"
+        self.is_resumed = options.resume and self.path.exists()
+        weight = options.lpips_weight
+        self.perceptual = PerceptualTerm(weight, self.device) if weight else None
         torch.manual_seed(options.seed)
         self.random = np.random.default_rng(options.seed)
         state = self._saved_state()
-        self.config = ModelConfig.from_dict(state["config"]) if state else config
+        self.config = self._config(state, config)
         self.pictures = self._load_pictures()
-        self.model = PictureModel(self.config)
-        self.is_new = state is None
-        if state is not None:
-            self.model.load_state_dict(state["model"])
-        else:
-            crops = random_crops(
-                self.pictures.train, count=256, size=options.crop, random=self.random
-            )
-            initialize_linear(self.model, crops)
-        if options.rounding:
-            self._round_like_integers(state)
+        self.model = self._first_model(state)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.orders = OrderMix(
             self.config, permuted=options.permuted_orders, default_only=options.default_order
         )
         self.optimizer = torch.optim.Adam(self.trained_parameters(), lr=options.learning_rate)
+        self.extra_state: dict | None = None
         if state is not None:
-            self.average.load_state_dict(state["ema"])
-            self._restore_progress(state)
-        self.log = SummaryWriter(str(options.out / "tensorboard"))
+            load_weights(self.average, state["ema"], self._source)
+            if self.is_resumed:
+                self.extra_state = self._restore_progress(state)
+        self.losses = self.processes.parallel(TrainingPass(self.model, self.forward_batch))
+        self.crops: CropSource | None = None
+        if self.pictures.train:
+            quiet = not self.processes.is_first
+            self.crops = crop_source(self.pictures.train, self.device, quiet=quiet)
+        self.log = RunLog(options.out) if self.processes.is_first else None
+
+    @property
+    def _source(self) -> Path:
+        """The checkpoint that the run begins with."""
+        return self.path if self.is_resumed else self.options.start_from or self.path
 
     def _saved_state(self) -> dict | None:
-        if self.options.resume and self.path.exists():
-            return load_checkpoint(self.path)
-        if self.options.start_from is not None:
-            return load_checkpoint(self.options.start_from)
+        if self.is_resumed or self.options.start_from is not None:
+            return load_checkpoint(self._source)
         if self.path.exists():
             raise FileExistsError(f"{self.path} exists: use --resume, or another --out")
         return None
 
-    def _restore_progress(self, state: dict) -> None:
-        if not (self.options.resume and self.path.exists()):
-            return
-        self.steps_done, self.elapsed = state["steps_done"], state["elapsed"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.random = np.random.default_rng([self.options.seed, self.steps_done])
-        torch.manual_seed(self.options.seed + self.steps_done)
+    def _config(self, state: dict | None, wanted: ModelConfig | None) -> ModelConfig:
+        if state is None:
+            return wanted or ModelConfig()
+        saved = config_of(state, self._source)
+        if wanted is not None and wanted != saved:
+            names = [n for n, v in asdict(saved).items() if v != getattr(wanted, n)]
+            raise ValueError(
+                f"{self._source} has a model of another config: {', '.join(names)} differ; "
+                "leave --config out to take the checkpoint's"
+            )
+        return saved
 
-    def _round_like_integers(self, state: dict | None) -> None:
+    def _first_model(self, state: dict | None) -> PictureModel:
+        """The model on the CPU, with its first weights, alike in all processes."""
+        model = PictureModel(self.config)
+        if state is not None:
+            load_weights(model, state["model"], self._source)
+        else:
+            initialize_linear(model, self.shared_crops(START_CROPS, self.random))
+        self.rounding: dict | None = None
+        if self.options.rounding:
+            self._round_like_integers(model, state)
+        return model
+
+    def shared_crops(self, count: int, random: np.random.Generator) -> Tensor:
+        """Crops (count, 3, H, W) uint8 on the CPU, the same in all processes."""
+        crops = random_crops(
+            self.pictures.train, count=count, size=self.options.crop, random=random
+        )
+        return self.processes.from_first(crops)
+
+    def _round_like_integers(self, model: PictureModel, state: dict | None) -> None:
+        """Scales come from the weights that the fine-tuning begins with, also when resumed."""
         if state is None:
             raise ValueError("rounding needs a trained model: give start_from or resume")
-        random = np.random.default_rng(0)
-        crops = random_crops(self.pictures.train, count=64, size=self.options.crop, random=random)
-        self.model.load_state_dict(state["ema"])
-        round_like_integers(self.model, calibrate(self.model, crops))
-        if self.options.resume and self.path.exists():
-            self.model.load_state_dict(state["model"])
+        if self.is_resumed and state.get("rounding"):
+            self.rounding = state["rounding"]
+        load_weights(model, self.rounding["weights"] if self.rounding else state["ema"], self.path)
+        if self.rounding is None:
+            crops = self.shared_crops(ROUNDING_CROPS, np.random.default_rng(0))
+            ranges = calibrate(model, crops)
+            self.rounding = {"weights": state["ema"], "ranges": asdict(ranges)}
+        round_like_integers(model, Ranges(**self.rounding["ranges"]))
+        if self.is_resumed:
+            load_weights(model, state["model"], self.path)
+
+    def _restore_progress(self, state: dict) -> dict | None:
+        """Go on where ``state`` was saved; returns what a subclass has saved beside."""
+        check_resumable(state, self.path, optimizer=self.optimizer)
+        self.steps_done, self.elapsed = state["steps_done"], state["elapsed"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        restore_random_state(state["random"], self.random, self.device)
+        return state.get("extra")
 
     def _load_pictures(self) -> PictureSet:
+        part = (0, 1)
+        if self.options.data_per_process:
+            part = (self.processes.rank, self.processes.count)
         pictures = load_pictures(
-            self.options.data, smallest=self.options.crop, limit=self.options.limit
+            self.options.data,
+            smallest=self.options.crop,
+            limit=self.options.limit,
+            part=part,
+            quiet=not self.processes.is_first,
         )
-        if pictures.skipped:
-            lines = [f"{path}: {reason}" for path, reason in pictures.skipped]
+        largest = max(min(picture.shape[:2]) for picture in pictures.train)
+        if self.has_late_crops and largest < self.options.late_crop:
+            raise ValueError(
+                f"no picture under {self.options.data} has the {self.options.late_crop} pixels of "
+                "the late crops: give a smaller --late-crop or larger pictures"
+            )
+        lines = self.processes.gather([f"{path}: {why}" for path, why in pictures.skipped])
+        if lines and self.processes.is_first:
             (self.options.out / "skipped.txt").write_text("\n".join(lines) + "\n")
             print(f"{len(lines)} files skipped, listed in {self.options.out / 'skipped.txt'}")
         return pictures
 
     @property
     def progress(self) -> float:
-        return min(1.0, self.elapsed / (60 * self.options.minutes))
+        """What part of the run is done, 0 ... 1."""
+        return progress_of(self.options, steps_done=self.steps_done, elapsed=self.elapsed)
 
     def learning_rate(self) -> float:
-        """Short warm-up, then cosine decay to 1 % over the whole time."""
-        warm = min(1.0, (self.steps_done + 1) / 200)
-        decay = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))
-        return self.options.learning_rate * warm * decay
+        """Of the next step."""
+        first = self.options.learning_rate
+        return learning_rate_at(self.progress, first=first, steps_done=self.steps_done)
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
-        """What the optimizer changes: everything."""
-        return list(self.model.parameters())
+        """What the optimizer changes: all but the heads that pictures alone do not use."""
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] not in HEADS)
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def saved_extra(self) -> dict | None:
+        """What a subclass needs to be resumed; it finds it in ``extra_state``."""
+        return None
 
     def coding_steps(self, height: int, width: int) -> list[Tensor]:
         """Mostly orders of few steps, some random masks (E7)."""
@@ -161,37 +212,62 @@ class Trainer:
             return [known, 1 - known]
         return self.orders.order(self.random).masks(height, width, self.device)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the next step has late crops."""
+        return self.has_late_crops and self.progress > 1 - self.options.late_share
+
+    @property
+    def step_crops(self) -> int:
+        """Crops of the next step, of all processes together."""
+        return self.options.late_batch if self.is_late else self.options.batch
+
+    @property
+    def rows(self) -> slice:
+        """Which of the next step's crops this process computes."""
+        return self.processes.rows(self.step_crops)
+
+    def draw_qualities(self) -> Tensor:
+        """Qualities (B,) of this process's crops."""
+        drawn = self.random.random(self.step_crops) * 100
+        return torch.from_numpy(drawn[self.rows]).float().to(self.device)
+
     def batch(self) -> Tensor:
-        late = self.progress > 1 - self.options.late_share
-        size = self.options.late_crop if late else self.options.crop
-        count = self.options.batch
-        if late:
-            count = max(1, count * self.options.crop**2 // self.options.late_crop**2)
-        usable = [p for p in self.pictures.train if min(p.shape[:2]) >= size]
-        crops = random_crops(usable, count=count, size=size, random=self.random)
-        return crops.to(self.device).float().contiguous(memory_format=torch.channels_last)
+        """This process's crops (B, 3, H, W), float32 in 0 ... 255, channels last."""
+        assert self.crops is not None
+        size = self.options.late_crop if self.is_late else self.options.crop
+        numbers = draw_crops(self.step_crops, self.random)[self.rows]
+        crops = self.crops(numbers, size=size)
+        return crops.float().contiguous(memory_format=torch.channels_last)
 
     def forward_batch(self) -> LossTerms:
         """Losses of a new batch."""
         x = self.batch()
-        quality = torch.rand(len(x), device=self.device) * 100
+        quality = self.draw_qualities()
         steps = self.coding_steps(x.shape[-2] // 16, x.shape[-1] // 16)
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             coded = self.model(x, quality, steps)
         return rate_distortion_loss(
-            x, coded, quality, self.config, ms_ssim_weight=self.options.ms_ssim_weight
+            x,
+            coded,
+            quality,
+            self.config,
+            ms_ssim_weight=self.options.ms_ssim_weight,
+            perceptual=self.perceptual,
         )
 
     def train_step(self) -> LossTerms:
+        """One step of all processes; returns this one's losses."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
-        terms = self.forward_batch()
+        with self.processes.noise(self.step_crops):
+            terms = self.losses()
         self.optimizer.zero_grad(set_to_none=True)
-        terms.loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.trained_parameters(), 1.0)
+        (terms.loss * self.processes.weight(self.step_crops)).backward()
+        torch.nn.utils.clip_grad_norm_(self.trained_parameters(), LARGEST_GRADIENT)
         self.optimizer.step()
         self.steps_done += 1
-        decay = min(0.999, (1 + self.steps_done) / (10 + self.steps_done))
+        decay = min(EMA_DECAY, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
             pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
             for mean, value in pairs:
@@ -200,12 +276,15 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Losses of the averaged model on the validation crops, rounded symbols, default order."""
+        """Losses of the averaged model on the validation crops, rounded symbols, default order.
+
+        ``bpp_Q`` is the loss's estimate for quality Q, ``bpp_real_Q`` that of the integer tables.
+        """
         size = self.options.late_crop
-        usable = [p for p in self.pictures.validation if min(p.shape[:2]) >= size][:16]
+        usable = [p for p in self.pictures.validation if min(p.shape[:2]) >= size]
         if not usable:
-            size, usable = self.options.crop, self.pictures.validation[:16]
-        x = center_crops(usable, size=size).to(self.device).float()
+            size, usable = self.options.crop, self.pictures.validation
+        x = center_crops(usable[:VALIDATION_CROPS], size=size).to(self.device).float()
         steps = default_order(self.config).masks(size // 16, size // 16, self.device)
         row: dict[str, float] = {}
         total = 0.0
@@ -214,64 +293,46 @@ class Trainer:
             coded = self.average(x, quality, steps, noise=False)
             terms = rate_distortion_loss(x, coded, quality, self.config)
             row[f"bpp_{value:.0f}"] = round(terms.bpp.item(), 5)
+            real = real_bpp(self.average, x, quality, steps)
+            row[f"bpp_real_{value:.0f}"] = round(real, 5)
             row[f"psnr_{value:.0f}"] = round(terms.psnr_db.item(), 3)
             total += terms.loss.item() / len(VALIDATION_QUALITIES)
         return {"validation_loss": round(total, 5), **row}
 
     def save(self) -> None:
-        save_checkpoint(
-            self.path,
-            {
-                "config": self.config.to_dict(),
-                "model": self.model.state_dict(),
-                "ema": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "steps_done": self.steps_done,
-                "elapsed": self.elapsed,
-            },
-        )
-
-    def report(self, train: dict[str, float]) -> None:
-        """Validation, one line of log.jsonl, TensorBoard and a checkpoint."""
-        row = {
-            "step": self.steps_done,
-            "minutes": round(self.elapsed / 60, 2),
-            **train,
-            **self.validate(),
+        """Write the checkpoint: all that decides how the run goes on."""
+        state = {
+            "config": self.config.to_dict(),
+            "model": self.model.state_dict(),
+            "ema": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "optimizer_name": type(self.optimizer).__name__,
+            "random": random_state(self.random, self.device),
+            "steps_done": self.steps_done,
+            "elapsed": self.elapsed,
+            "rounding": self.rounding,
+            "extra": self.saved_extra(),
         }
-        with (self.options.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        for name, value in row.items():
-            self.log.add_scalar(name, value, self.steps_done)
-        self.log.flush()
+        save_checkpoint(self.path, state)
+
+    def report(self, means: LossMeans, *, crops_per_s: float) -> None:
+        """Validation, one line of the log, and a checkpoint.
+
+        ``crops_per_s`` is the speed of training, per device.
+        """
+        values = self.processes.mean(means.values()).tolist()
+        if self.log is None:
+            return
+        train = {f"train_{k}": round(v, 5) for k, v in zip(means.names(), values, strict=True)}
+        row = {"step": self.steps_done, "minutes": round(self.elapsed / 60, 2), **train}
+        speed = {"crops_per_s_per_device": round(crops_per_s, 2)}
+        self.log.write({**row, **self.validate(), **speed})
         self.save()
 
     def run(self) -> Path:
-        """Train until ``minutes`` (or ``stop_after_minutes`` of this run) are used up."""
-        options = self.options
-        begin = time.monotonic()
-        before = self.elapsed
-        last_report = self.elapsed if not self.is_new else -math.inf
-        sums: dict[str, float] = {}
-        count = 0
-        bar = tqdm(total=round(60 * options.minutes), initial=round(self.elapsed), unit="s")
-        while self.progress < 1.0:
-            terms = self.train_step()
-            count += 1
-            for name in (field.name for field in fields(terms)):
-                sums[name] = sums.get(name, 0.0) + getattr(terms, name).item()
-            self.elapsed = before + time.monotonic() - begin
-            bar.n = round(self.elapsed)
-            bar.set_postfix(step=self.steps_done, loss=f"{sums['loss'] / count:.3f}")
-            if self.elapsed - last_report >= 60 * options.validate_every_minutes:
-                self.report({f"train_{k}": round(v / count, 5) for k, v in sums.items()})
-                last_report, sums, count = self.elapsed, {}, 0
-            if (
-                options.stop_after_minutes
-                and self.elapsed - before > 60 * options.stop_after_minutes
-            ):
-                break
-        if count:
-            self.report({f"train_{k}": round(v / count, 5) for k, v in sums.items()})
-        bar.close()
+        """Train until the run is done, ``stop_after_minutes`` are over, or a signal asks to stop.
+
+        ``stopped_by`` is then the name of the signal.
+        """
+        self.stopped_by = TrainingLoop(self).run()
         return self.path

@@ -6,45 +6,22 @@ is the true number of bits of rounded symbols.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..models import ModelConfig, PictureModel
-from ..models.likelihood import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS, gaussian_bits
+from ..models.likelihood import gaussian_bits
 from ..models.value_head import ValueHead
+from .coded_steps import CodedStep, coded_steps
 from .entropy_training import EntropyTrainer
-from .latents import STRIDE, random_latent_crops
+from .latents import STRIDE
 from .loss import quality_weight
 from .train import VALIDATION_QUALITIES, TrainOptions
 
 DEFAULT_SHARE = 0.6
 """Share of the training steps that run the default order."""
-
-
-@dataclass(frozen=True)
-class CodedStep:
-    """One step of the loop, of all elements: which it codes, and what the fixed model says.
-
-    Attributes
-    ----------
-    coded : (1, M, h, w), 1 where the step codes. hidden : (B, C1, h, w), context activations.
-    symbols : (B, M, h, w), rounded. log2_scale : (B, M, h, w), of the symbols.
-    """
-
-    coded: Tensor
-    hidden: Tensor
-    symbols: Tensor
-    log2_scale: Tensor
-
-    @property
-    def rows(self) -> Tensor:
-        """CDF rows (B, M, h, w), arithmetic.md 3."""
-        row = (self.log2_scale - LOG2_SCALE_LOW) * ROWS_PER_OCTAVE + 0.5
-        return row.floor().long().clamp(0, SCALE_ROWS - 1)
 
 
 @dataclass(frozen=True)
@@ -55,32 +32,6 @@ class ValueTerms:
     loss: Tensor
     bpp: Tensor
     parametric_bpp: Tensor
-
-
-@torch.no_grad()
-def coded_steps(
-    model: PictureModel, y: Tensor, quality: Tensor, masks: list[Tensor]
-) -> Iterator[CodedStep]:
-    """Run the step loop of a fixed model over y (B, M, h, w)."""
-    z_hat, _, _ = model.hyper(y, quality, noise=False)
-    features, prediction = model.context_from(z_hat, *y.shape[-2:])
-    bias, gain, inverse_gain = model.entropy_tables(quality)
-    entropy = model.entropy
-    w_proxy, w_mask, w_features = entropy.split_context()
-    sums = F.conv2d(features, w_features, padding=1) + bias
-    sums = sums + F.conv2d(prediction, w_proxy, padding=1)
-    proxy = prediction
-    for n, coded in enumerate(masks):
-        hidden = F.leaky_relu(sums, 2.0**-model.config.leaky)
-        delta, log2_scale = entropy.head(hidden).chunk(2, 1)
-        mean = prediction + delta
-        symbols = torch.floor((y - mean) * gain + 0.5)
-        yield CodedStep(coded, hidden, symbols, log2_scale + torch.log2(gain))
-        if n + 1 < len(masks):
-            change = coded * (mean + symbols * inverse_gain - proxy)
-            proxy = proxy + change
-            sums = sums + F.conv2d(change, w_proxy, padding=1)
-            sums = sums + F.conv2d(coded, w_mask, padding=1)
 
 
 def step_bits(head: ValueHead, step: CodedStep) -> tuple[Tensor, Tensor]:
@@ -105,9 +56,9 @@ class ValueTrainer(EntropyTrainer):
         Without a checkpoint to start from.
     """
 
-    def __init__(self, options: TrainOptions, config: ModelConfig) -> None:
-        self.wanted = config
-        super().__init__(options, config)
+    def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
+        self.wanted = config or ModelConfig()
+        super().__init__(options)
 
     def _saved_state(self) -> dict | None:
         state = super()._saved_state()
@@ -129,10 +80,8 @@ class ValueTrainer(EntropyTrainer):
     def forward_batch(self) -> ValueTerms:  # type: ignore[override]
         """Weighted rate of new crops in an order of few steps."""
         size = self.options.crop // STRIDE
-        y = random_latent_crops(
-            self.y_train, count=self.options.batch, size=size, random=self.random
-        ).to(self.device)
-        quality = torch.rand(len(y), device=self.device) * 100
+        y = self.latent_crops(size)
+        quality = self.draw_qualities()
         order = self.orders.order(self.random, default_share=DEFAULT_SHARE)
         return self._rate(self.model, y, quality, order.masks(size, size, self.device))
 

@@ -1,0 +1,101 @@
+"""What a training run is asked for, and what of it cannot work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STRIDE = 16
+MS_SSIM_SMALLEST = 161
+"""MS-SSIM halves a picture four times and then needs a window of 11 pixels."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``samebits train`` is asked for.
+
+    ``steps`` is the whole length of the run, over all resumed runs; if None, ``minutes`` is, and
+    then the speed of the machine decides what is computed. Learning rate and crop size follow the
+    part that is done, so a run always ends annealed. ``batch`` counts the crops of all processes
+    together. ``start_from`` takes the weights of another run's checkpoint; ``rounding`` trains
+    through the rounding of the integer network (the exporter's scales, straight-through gradients).
+    ``default_order`` trains no other order; ``permuted_orders`` is the share of orders whose
+    channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS is added to the distortion.
+    ``data_per_process`` gives each process its own part of the training pictures.
+    """
+
+    data: Path
+    out: Path
+    minutes: float = 60.0
+    steps: int | None = None
+    resume: bool = False
+    batch: int = 8
+    crop: int = 128
+    late_crop: int = 256
+    late_share: float = 0.25
+    learning_rate: float = 1e-3
+    ms_ssim_weight: float = 0.0
+    lpips_weight: float = 0.0
+    seed: int = 1
+    device: str = "auto"
+    limit: int | None = None
+    validate_every_minutes: float = 4.0
+    stop_after_minutes: float | None = None
+    start_from: Path | None = None
+    rounding: bool = False
+    default_order: bool = False
+    permuted_orders: float = 0.0
+    data_per_process: bool = False
+
+    @property
+    def late_batch(self) -> int:
+        """Crops of a step at the end, about as many pixels as before."""
+        return max(1, self.batch * self.crop**2 // self.late_crop**2)
+
+
+def check_options(options: TrainOptions, *, processes: int, has_late_crops: bool) -> None:
+    """Refuse what would fail later. Trainings on stored latents have no late crops.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that says what to change.
+    """
+    if options.steps is not None and options.steps < 1:
+        raise ValueError(f"{options.steps} steps: a run takes at least one")
+    if options.steps is None and not options.minutes > 0:
+        raise ValueError(f"{options.minutes} minutes: a run takes some time")
+    sizes = {"crop": options.crop}
+    if has_late_crops:
+        sizes["late crop"] = options.late_crop
+    for name, size in sizes.items():
+        if size < STRIDE or size % STRIDE:
+            raise ValueError(f"a {name} of {size} pixels: give a multiple of {STRIDE}")
+        if options.ms_ssim_weight > 0 and size < MS_SSIM_SMALLEST:
+            raise ValueError(
+                f"a {name} of {size} pixels is too small for MS-SSIM, which halves it four times: "
+                f"give at least {MS_SSIM_SMALLEST}, for instance --crop 192"
+            )
+    if not 0 <= options.ms_ssim_weight <= 1:
+        raise ValueError(f"--ms-ssim {options.ms_ssim_weight}: a share is from 0 to 1")
+    if options.lpips_weight < 0:
+        raise ValueError(f"--lpips {options.lpips_weight}: a weight is not negative")
+    smallest = min(options.batch, options.late_batch) if has_late_crops else options.batch
+    if smallest < processes:
+        kind = "late crops" if smallest < options.batch else "crops"
+        raise ValueError(
+            f"a step of {smallest} {kind} cannot be shared by {processes} processes: give a larger "
+            "--batch, which counts the crops of all processes"
+        )
+
+
+def refuse_parts(options: TrainOptions) -> None:
+    """Trainings on stored latents draw alike in all processes only if all have the same pictures.
+
+    Raises
+    ------
+    ValueError
+        If ``data_per_process`` is set.
+    """
+    if options.data_per_process:
+        raise ValueError("--data-per-process works for training the whole model only")
