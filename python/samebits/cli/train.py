@@ -144,7 +144,17 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop", type=int, default=128, help="crop size, a multiple of 64 (16 of series)"
     )
     parser.add_argument(
-        "--late-crop", type=int, help="crop size of the last quarter of the run (twice --crop)"
+        "--late-crop", type=int, help="crop size of the last part of the run (twice --crop)"
+    )
+    parser.add_argument(
+        "--late", type=float, default=0.25, metavar="SHARE", help="that part; default 0.25"
+    )
+    parser.add_argument(
+        "--decay",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="part of the run, at its end, in which the learning rate falls; default 1: all of it",
     )
     parser.add_argument("--learning-rate", type=float, help="default 0.0007, with --values 0.002")
     parser.add_argument(
@@ -248,6 +258,8 @@ def _options(arguments: argparse.Namespace) -> "TrainOptions":
         batch=arguments.batch,
         crop=arguments.crop,
         late_crop=arguments.late_crop or 2 * arguments.crop,
+        late_share=arguments.late,
+        decay_share=arguments.decay,
         learning_rate=arguments.learning_rate or (2e-3 if arguments.values else 7e-4),
         ms_ssim_weight=arguments.ms_ssim,
         lpips_weight=arguments.lpips,

@@ -18,8 +18,11 @@ def progress_of(options: TrainOptions, *, steps_done: int, elapsed: float) -> fl
     return min(1.0, elapsed / (60 * options.minutes))
 
 
-def learning_rate_at(progress: float, *, first: float, steps_done: int) -> float:
-    """Short warm-up, then cosine decay to 1 % over the whole run."""
+def learning_rate_at(
+    progress: float, *, first: float, decay_share: float, steps_done: int
+) -> float:
+    """Short warm-up, then constant, then a cosine down to 1 % over the last ``decay_share``."""
     warm = min(1.0, (steps_done + 1) / WARM_UP_STEPS)
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    falling = max(0.0, progress - (1 - decay_share)) / decay_share
+    cosine = 0.5 * (1 + math.cos(math.pi * falling))
     return first * warm * (LAST_RATE + (1 - LAST_RATE) * cosine)

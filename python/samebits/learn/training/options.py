@@ -16,8 +16,9 @@ class TrainOptions:
 
     ``steps`` is the whole length of the run, over all resumed runs; if None, ``minutes`` is, and
     then the speed of the machine decides what is computed. Learning rate and crop size follow the
-    part that is done, so a run always ends annealed. ``batch`` counts the crops of all processes
-    together. ``start_from`` takes the weights of another run's checkpoint; ``rounding`` trains
+    part that is done, so a run always ends annealed: the rate falls over the last ``decay_share``,
+    the last ``late_share`` has crops of ``late_crop`` pixels. ``batch`` counts the crops of all
+    processes together. ``start_from`` takes the weights of another run's checkpoint; ``rounding`` trains
     through the rounding of the integer network (the exporter's scales, straight-through gradients).
     ``default_order`` trains no other order; ``permuted_orders`` is the share of orders whose
     channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS is added to the distortion.
@@ -34,6 +35,7 @@ class TrainOptions:
     late_crop: int = 256
     late_share: float = 0.25
     learning_rate: float = 1e-3
+    decay_share: float = 1.0
     ms_ssim_weight: float = 0.0
     lpips_weight: float = 0.0
     seed: int = 1
@@ -76,6 +78,10 @@ def check_options(options: TrainOptions, *, processes: int, has_late_crops: bool
                 f"a {name} of {size} pixels is too small for MS-SSIM, which halves it four times: "
                 f"give at least {MS_SSIM_SMALLEST}, for instance --crop 192"
             )
+    if not 0 < options.decay_share <= 1:
+        raise ValueError(f"--decay {options.decay_share}: a share above 0 and at most 1")
+    if not 0 <= options.late_share <= 1:
+        raise ValueError(f"--late {options.late_share}: a share is from 0 to 1")
     if not 0 <= options.ms_ssim_weight <= 1:
         raise ValueError(f"--ms-ssim {options.ms_ssim_weight}: a share is from 0 to 1")
     if options.lpips_weight < 0:

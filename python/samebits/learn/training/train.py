@@ -191,8 +191,12 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """Of the next step."""
-        first = self.options.learning_rate
-        return learning_rate_at(self.progress, first=first, steps_done=self.steps_done)
+        return learning_rate_at(
+            self.progress,
+            first=self.options.learning_rate,
+            decay_share=self.options.decay_share,
+            steps_done=self.steps_done,
+        )
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
         """What the optimizer changes: all but the heads that pictures alone do not use."""
