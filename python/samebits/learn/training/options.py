@@ -18,10 +18,10 @@ class TrainOptions:
     then the speed of the machine decides what is computed. Learning rate and crop size follow the
     part that is done, so a run always ends annealed: the rate falls over the last ``decay_share``,
     the last ``late_share`` has crops of ``late_crop`` pixels. ``batch`` counts the crops of all
-    processes together. ``start_from`` takes the weights of another run's checkpoint; ``rounding`` trains
-    through the rounding of the integer network (the exporter's scales, straight-through gradients).
-    ``default_order`` trains no other order; ``permuted_orders`` is the share of orders whose
-    channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS is added to the distortion.
+    processes together. ``start_from`` takes the weights of another run's checkpoint; ``rounding``
+    trains through the rounding of the integer network (the exporter's scales, straight-through
+    gradients). ``default_order`` trains no other order; ``permuted_orders`` is the share of orders
+    whose channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS is added to the distortion.
     ``data_per_process`` gives each process its own part of the training pictures.
     """
 
