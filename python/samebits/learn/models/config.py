@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+BLOCKS = ("depthwise", "dense")
 QUALITIES = 101
 """Qualities 0 ... 100 of one model."""
 
@@ -18,6 +19,7 @@ class ModelConfig:
     width : channels of the analysis and synthesis blocks at 1/8 resolution.
     analysis_blocks, synthesis_blocks : residual blocks at 1/8 resolution.
     latent_blocks : residual blocks of the synthesis at 1/16 resolution.
+    block : kind of the residual blocks, one of BLOCKS.
     latent_channels : M, channels of y.
     hyper_channels : Nz, channels of z.
     hyper_features : F, channels of the hyper-synthesis that the entropy model sees.
@@ -38,6 +40,7 @@ class ModelConfig:
     analysis_blocks: int = 3
     synthesis_blocks: int = 4
     latent_blocks: int = 1
+    block: str = "depthwise"
     latent_channels: int = 256
     hyper_channels: int = 64
     hyper_features: int = 96
@@ -58,6 +61,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if sum(self.groups) != self.latent_channels:
             raise ValueError(f"groups {self.groups} do not add up to {self.latent_channels}")
+        if self.block not in BLOCKS:
+            raise ValueError(f"block {self.block!r} is not one of {', '.join(BLOCKS)}")
         if len(self.phase_groups) != 4 or sum(self.phase_groups) != self.latent_channels:
             raise ValueError(
                 f"phase_groups {self.phase_groups} are not 4 sizes adding up to "

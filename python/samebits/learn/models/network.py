@@ -80,11 +80,12 @@ class NetworkBuilder:
     def shuffle(self, src: int, factor: int) -> int:
         return self._add(self.channels[src] // factor**2, kind="shuffle", src=src, factor=factor)
 
-    def block(self, src: int) -> int:
-        """Two residual branches: 1x1, activation, depthwise 3x3, 1x1; then 1x1, activation, 1x1.
+    def block(self, src: int, kind: str) -> int:
+        """A residual block; its last layers start at zero, so that a new one is the identity."""
+        return {"depthwise": self._depthwise_block, "dense": self._dense_block}[kind](src)
 
-        The last layer of each branch starts at zero, so that a new block is the identity.
-        """
+    def _depthwise_block(self, src: int) -> int:
+        """Two branches: 1x1, activation, depthwise 3x3, 1x1; then 1x1, activation, 1x1."""
         width = self.channels[src]
         x = self.conv(src, width, leaky=True)
         x = self.conv(x, width, kernel=3, depthwise=True)
@@ -95,6 +96,14 @@ class NetworkBuilder:
         x = self.conv(x, width)
         nn.init.zeros_(self.layers[-1].weight)
         return self.add(mid, x)
+
+    def _dense_block(self, src: int) -> int:
+        """3x3, activation, 3x3."""
+        width = self.channels[src]
+        x = self.conv(src, width, kernel=3, leaky=True)
+        x = self.conv(x, width, kernel=3)
+        nn.init.zeros_(self.layers[-1].weight)
+        return self.add(src, x)
 
     def build(self) -> Network:
         return Network(self.ops, self.layers, self.leaky)

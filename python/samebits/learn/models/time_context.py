@@ -29,7 +29,7 @@ def time_network(config: ModelConfig) -> Network:
     net = NetworkBuilder(time_inputs(config), config.leaky)
     outputs = config.hyper_features + config.latent_channels
     units = 2 * config.latent_channels
-    evidence = net.block(net.conv(0, config.time_width, leaky=True))
+    evidence = net.block(net.conv(0, config.time_width, leaky=True), "depthwise")
     x = net.add(net.conv(0, units), net.conv(evidence, units))
     x = net.conv(x, units, kernel=3, depthwise=True, leaky=True)
     x = net.conv(x, outputs, bound="latent")

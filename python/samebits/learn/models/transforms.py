@@ -14,7 +14,7 @@ def analysis(config: ModelConfig) -> Network:
     net = NetworkBuilder(3, config.leaky)
     x = net.conv(net.unshuffle(0, 8), config.width)
     for _ in range(config.analysis_blocks):
-        x = net.block(x)
+        x = net.block(x, config.block)
     net.conv(x, config.latent_channels, kernel=3, stride=2, bound="full")
     return net.build()
 
@@ -24,10 +24,10 @@ def synthesis(config: ModelConfig) -> Network:
     net = NetworkBuilder(config.latent_channels, config.leaky)
     x = 0
     for _ in range(config.latent_blocks):
-        x = net.block(x)
+        x = net.block(x, config.block)
     x = net.shuffle(net.conv(x, 4 * config.width), 2)
     for _ in range(config.synthesis_blocks):
-        x = net.block(x)
+        x = net.block(x, config.block)
     net.shuffle(net.conv(x, 3 * 64, bound="pixel"), 8)
     return net.build()
 

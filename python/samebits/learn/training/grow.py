@@ -23,7 +23,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 
 NEW_WEIGHTS = 0.7
 """Standard deviation of new incoming weights, relative to that of the old ones."""
-LAYERS_OF_A_BLOCK = 5
+LAYERS_OF_A_BLOCK = {"depthwise": 5, "dense": 2}
 BLOCKS = ("analysis_blocks", "synthesis_blocks", "latent_blocks")
 CHANNELS = ("context_channels", "entropy_width")
 RANGE = ("lmbda_low", "lmbda_high")
@@ -95,7 +95,7 @@ def _new_name(name: str, old: ModelConfig, new: ModelConfig) -> str:
         count, grown = (
             (part, part)
             if isinstance(part, int)
-            else (LAYERS_OF_A_BLOCK * getattr(c, part) for c in (old, new))
+            else (LAYERS_OF_A_BLOCK[old.block] * getattr(c, part) for c in (old, new))
         )
         if int(number) < begin + count:
             return f"{network}.layers.{int(number) + moved}.{kind}"
