@@ -82,7 +82,9 @@ class Trainer:
         self.orders = OrderMix(
             self.config, permuted=options.permuted_orders, default_only=options.default_order
         )
-        self.optimizer = torch.optim.Adam(self.trained_parameters(), lr=options.learning_rate)
+        self.optimizer = torch.optim.Adam(
+            self.trained_parameters(), lr=options.learning_rate, fused=True
+        )
         self.extra_state: dict | None = None
         if state is not None:
             load_weights(self.average, state["ema"], self._source)
