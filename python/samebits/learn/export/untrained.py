@@ -82,6 +82,8 @@ def _set_scales(model: PictureModel, crops: torch.Tensor) -> None:
 
 
 def _fits(value: object, default: object) -> bool:
+    if isinstance(default, str):
+        return isinstance(value, str)
     if isinstance(default, tuple):
         return isinstance(value, list) and all(type(item) is int for item in value)
     if isinstance(default, float):
