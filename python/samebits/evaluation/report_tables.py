@@ -18,7 +18,7 @@ METRIC_NAMES = {"psnr_db": "by PSNR (RGB)", "ms_ssim_db": "by MS-SSIM"}
 def bd_tables(evaluation: Evaluation) -> str:
     """A table for each metric: rows are what is compared with, columns the measured codecs."""
     if not evaluation.bd_rates:
-        return "<p>No two curves overlap.</p>"
+        return "<p>No two curves have four points each and a range of quality in common.</p>"
     tables = "\n".join(_bd_table(evaluation, metric) for metric in METRICS)
     return f'<div class="tables">{tables}</div>'
 
