@@ -158,6 +158,12 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--learning-rate", type=float, help="default 0.0007, with --values 0.002")
     parser.add_argument(
+        "--optimizer",
+        choices=("soap", "adam"),
+        default="soap",
+        help="soap: fewer, slower steps; default %(default)s",
+    )
+    parser.add_argument(
         "--ms-ssim",
         type=float,
         default=0.0,
@@ -260,6 +266,7 @@ def _options(arguments: argparse.Namespace) -> "TrainOptions":
         late_crop=arguments.late_crop or 2 * arguments.crop,
         late_share=arguments.late,
         decay_share=arguments.decay,
+        optimizer=arguments.optimizer,
         learning_rate=arguments.learning_rate or (2e-3 if arguments.values else 7e-4),
         ms_ssim_weight=arguments.ms_ssim,
         lpips_weight=arguments.lpips,

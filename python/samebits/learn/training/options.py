@@ -22,6 +22,7 @@ class TrainOptions:
     trains through the rounding of the integer network (the exporter's scales, straight-through
     gradients). ``default_order`` trains no other order; ``permuted_orders`` is the share of orders
     whose channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS is added to the distortion.
+    ``optimizer`` is a name in ``optimizer.OPTIMIZERS``.
     ``data_per_process`` gives each process its own part of the training pictures.
     """
 
@@ -36,6 +37,7 @@ class TrainOptions:
     late_share: float = 0.25
     learning_rate: float = 1e-3
     decay_share: float = 1.0
+    optimizer: str = "soap"
     ms_ssim_weight: float = 0.0
     lpips_weight: float = 0.0
     seed: int = 1

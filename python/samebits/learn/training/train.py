@@ -22,6 +22,7 @@ from .distributed import TrainingPass, join_processes
 from .initialization import initialize_linear
 from .loop import TrainingLoop
 from .loss import LossTerms, rate_distortion_loss
+from .optimizer import make_optimizer
 from .options import TrainOptions, check_options
 from .order_mix import OrderMix
 from .perceptual import PerceptualTerm
@@ -82,8 +83,8 @@ class Trainer:
         self.orders = OrderMix(
             self.config, permuted=options.permuted_orders, default_only=options.default_order
         )
-        self.optimizer = torch.optim.Adam(
-            self.trained_parameters(), lr=options.learning_rate, fused=True
+        self.optimizer = make_optimizer(
+            options.optimizer, self.trained_parameters(), options.learning_rate
         )
         self.extra_state: dict | None = None
         if state is not None:
