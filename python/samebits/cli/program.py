@@ -1,4 +1,4 @@
-"""The program ``samebits``: finds the subcommand and runs it.
+r"""The program ``samebits``: finds the subcommand and runs it.
 
 A subcommand is a module with ``add_arguments(parser)`` and ``run(arguments) -> int`` (the exit
 code); its docstring is the description that ``--help`` shows. Only the module of the chosen one is

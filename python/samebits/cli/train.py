@@ -1,4 +1,4 @@
-"""Train a model on a folder of pictures.
+r"""Train a model on a folder of pictures.
 
 The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses, crops
 per second and device), TensorBoard files, and skipped.txt if some pictures could not be used. An
