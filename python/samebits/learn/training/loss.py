@@ -38,7 +38,8 @@ def rate_distortion_loss(
 ) -> LossTerms:
     """Loss of a batch.
 
-    Each picture counts by lambda**-0.35, so that low and high qualities weigh alike.
+    Each picture counts by lambda**-0.5, so that the same percentage of bits weighs about alike at low
+    and high qualities.
     ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone. What ``perceptual`` gives
     for (x, x_hat), (B,), is added to the distortion.
     """
@@ -65,5 +66,5 @@ def lmbda_of(quality: Tensor, config: ModelConfig) -> Tensor:
 
 
 def quality_weight(quality: Tensor, config: ModelConfig) -> Tensor:
-    """What a picture of a quality counts: lambda**-0.35, 1 at quality 50."""
-    return (lmbda_of(quality, config) / config.lmbda(50)) ** -0.35
+    """What a picture of a quality counts: lambda**-0.5, 1 at quality 50."""
+    return (lmbda_of(quality, config) / config.lmbda(50)) ** -0.5
