@@ -38,8 +38,8 @@ def rate_distortion_loss(
 ) -> LossTerms:
     """Loss of a batch.
 
-    Each picture counts by lambda**-0.5, so that the same percentage of bits weighs about alike at low
-    and high qualities.
+    Each picture counts by lambda**-0.5, so that a percent of bits weighs about alike at low and
+    high qualities.
     ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone. What ``perceptual`` gives
     for (x, x_hat), (B,), is added to the distortion.
     """
