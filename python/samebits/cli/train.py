@@ -159,9 +159,9 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, help="default 0.0007, with --values 0.002")
     parser.add_argument(
         "--optimizer",
-        choices=("soap", "adam"),
-        default="soap",
-        help="soap: fewer, slower steps; default %(default)s",
+        choices=("adam", "soap"),
+        default="adam",
+        help="soap gains more in a step and takes longer for it; default %(default)s",
     )
     parser.add_argument(
         "--ms-ssim",

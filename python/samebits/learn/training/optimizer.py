@@ -15,8 +15,8 @@ def _adam(parameters: Iterable[Tensor], rate: float) -> torch.optim.Optimizer:
 
 
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], float], torch.optim.Optimizer]] = {
-    "soap": Soap,
     "adam": _adam,
+    "soap": Soap,
 }
 
 

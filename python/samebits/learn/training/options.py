@@ -37,7 +37,7 @@ class TrainOptions:
     late_share: float = 0.25
     learning_rate: float = 1e-3
     decay_share: float = 1.0
-    optimizer: str = "soap"
+    optimizer: str = "adam"
     ms_ssim_weight: float = 0.0
     lpips_weight: float = 0.0
     seed: int = 1
