@@ -16,7 +16,7 @@ from samebits.learn.export.quantize import (  # noqa: E402
 )
 from samebits.learn.export.rounding import round_like_integers, stop_rounding  # noqa: E402
 from samebits.learn.export.weights_file import write_weights  # noqa: E402
-from samebits.learn.models.schedule import default_order  # noqa: E402
+from samebits.learn.models.schedule import make_order  # noqa: E402
 from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
 
 NETWORKS = ("g_a", "h_a", "h_s", "entropy", "g_s")
@@ -67,7 +67,8 @@ def real_input(model, network, scales):
     """What a network sees while a calibration picture is coded, as integers (HWC)."""
     seen = []
     hook = network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
-    steps = default_order(model.config).masks(4, 4, torch.device("cpu"))
+    # One step: of several, the loop for training computes parts of the entropy model's head itself.
+    steps = make_order(model.config, mode=0).masks(4, 4, torch.device("cpu"))
     with torch.no_grad():
         picture = smooth_pictures(count=4, size=64)[:1].float()
         model(picture, torch.tensor([100.0]), steps, noise=False)

@@ -96,7 +96,7 @@ class CellLoop:
         self.w_proxy, self.w_mask, w_features = model.split_context()
         self.base = F.conv2d(features, w_features, padding=1) + bias
         self.y, self.prediction = split_phases(y), split_phases(prediction)
-        ones = y.new_ones(1, 1, *self.size)
+        ones = y.new_ones(len(y), 1, *self.size)
         self.gain = split_phases(gain * ones)
         self.inverse_gain = split_phases(inverse_gain * ones)
 
