@@ -7,6 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import library  # noqa: E402
+
 from samebits import kernels  # noqa: E402
 from samebits.errors import CorruptStream, InvalidArgument, Truncated  # noqa: E402
 from samebits.learn import operators  # noqa: E402
@@ -124,15 +126,15 @@ def test_tables_are_found_by_content():
 
 def test_opcheck():
     x, weight, bias = conv_arguments(torch.uint8, torch.int8)
-    torch.library.opcheck(operators.conv2d, (x, weight, bias), {"stride": 2, "groups": 2})
-    torch.library.opcheck(operators.conv2d, (x[..., :3], weight), {"padding": 1})
-    torch.library.opcheck(
+    library.opcheck(operators.conv2d, (x, weight, bias), {"stride": 2, "groups": 2})
+    library.opcheck(operators.conv2d, (x[..., :3], weight), {"padding": 1})
+    library.opcheck(
         operators.conv2d_requantized, requantized_arguments(), {"leaky": 3, "groups": 2}
     )
     coded = coding_arguments(4, 25)
-    torch.library.opcheck(operators.range_encode, (*coded, *CDF), {"lanes": 4})
+    library.opcheck(operators.range_encode, (*coded, *CDF), {"lanes": 4})
     stream = operators.range_encode(*coded, *CDF)
-    torch.library.opcheck(operators.range_decode, (stream, coded[1], *CDF))
+    library.opcheck(operators.range_decode, (stream, coded[1], *CDF))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from samebits import kernels
 from samebits.errors import InvalidArgument
@@ -61,7 +61,7 @@ class CdfTensors(NamedTuple):
         return cls(*(torch.from_numpy(array.astype(np.int32)) for array in arrays))
 
 
-@torch.library.custom_op("samebits::conv2d", mutates_args=())
+@library.custom_op("samebits::conv2d", mutates_args=())
 def conv2d(
     x: Tensor,
     weight: Tensor,
@@ -107,7 +107,7 @@ def _(x, weight, bias=None, stride=1, padding=0, groups=1):
     return x.new_empty(_conv_shape(x, weight, stride, padding), dtype=torch.int32)
 
 
-@torch.library.custom_op("samebits::conv2d_requantized", mutates_args=())
+@library.custom_op("samebits::conv2d_requantized", mutates_args=())
 def conv2d_requantized(
     x: Tensor,
     weight: Tensor,
@@ -180,7 +180,7 @@ def _(
     return x.new_empty(_conv_shape(x, weight, stride, padding), dtype=torch.int16)
 
 
-@torch.library.custom_op("samebits::range_encode", mutates_args=())
+@library.custom_op("samebits::range_encode", mutates_args=())
 def range_encode(
     symbols: Tensor,
     table_index: Tensor,
@@ -224,11 +224,11 @@ def range_encode(
 @range_encode.register_fake
 def _(symbols, table_index, starts, row_begin, min_symbol, lanes=None):
     _check_coding(symbols, torch.int32, "symbols", table_index, starts, row_begin, min_symbol)
-    size = torch.library.get_ctx().new_dynamic_size()
+    size = library.get_ctx().new_dynamic_size()
     return symbols.new_empty([size], dtype=torch.uint8)
 
 
-@torch.library.custom_op("samebits::range_decode", mutates_args=())
+@library.custom_op("samebits::range_decode", mutates_args=())
 def range_decode(
     stream: Tensor,
     table_index: Tensor,

@@ -128,11 +128,11 @@ class CellLoop:
     def _sums_at(self, cell: CodedCells, proxy: Tensor, known: Tensor) -> Tensor:
         """Sums (P, N, C1) of the context layer at the phases of a step."""
         joined = join_phases(proxy, *self.size)
+        base = self.base + conv_periodic(known, self.w_mask)
         sums = []
         for p in cell.phases:
             here = (..., slice(p // 2, None, 2), slice(p % 2, None, 2))
-            value = self.base[here] + _conv_at_phase(joined, self.w_proxy, p)
-            value = value + conv_periodic(known, self.w_mask)[here]
+            value = base[here] + _conv_at_phase(joined, self.w_proxy, p)
             sums.append(value.permute(0, 2, 3, 1).flatten(0, 2))
         return torch.stack(sums)
 

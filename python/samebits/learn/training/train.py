@@ -83,9 +83,8 @@ class Trainer:
         self.orders = OrderMix(
             self.config, permuted=options.permuted_orders, default_only=options.default_order
         )
-        self.optimizer = make_optimizer(
-            options.optimizer, self.trained_parameters(), options.learning_rate
-        )
+        self.trained = self.trained_parameters()
+        self.optimizer = make_optimizer(options.optimizer, self.trained, options.learning_rate)
         self.extra_state: dict | None = None
         if state is not None:
             load_weights(self.average, state["ema"], self._source)
@@ -271,7 +270,7 @@ class Trainer:
             terms = self.losses()
         self.optimizer.zero_grad(set_to_none=True)
         (terms.loss * self.processes.weight(self.step_crops)).backward()
-        torch.nn.utils.clip_grad_norm_(self.trained_parameters(), LARGEST_GRADIENT)
+        torch.nn.utils.clip_grad_norm_(self.trained, LARGEST_GRADIENT)
         self.optimizer.step()
         self.steps_done += 1
         decay = min(EMA_DECAY, (1 + self.steps_done) / (10 + self.steps_done))
