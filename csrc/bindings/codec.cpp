@@ -14,6 +14,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "codec/decode_picture.h"
+#include "codec/element_trace.h"
 #include "codec/encode_picture.h"
 #include "codec/full_pass.h"
 #include "codec/hyper_latents.h"
@@ -33,9 +34,11 @@ Model load_model(const py::bytes& file) {
 
 EncodeResult py_encode(const Model& model, const Array<uint8_t>& rgb, int quality,
                        const ScheduleSpec& schedule, bool values, bool grey,
-                       const std::vector<PyChunk>& chunks, int deadzone_q8, const Limits& limits) {
+                       const std::vector<PyChunk>& chunks, int deadzone_q8,
+                       const RefineOptions& refine, const Limits& limits) {
   const PictureView picture = view_of(rgb);
-  const EncodeOptions options{quality, schedule, values, grey, chunks_of(chunks), deadzone_q8};
+  const EncodeOptions options{quality,           schedule,    values, grey,
+                              chunks_of(chunks), deadzone_q8, refine};
   py::gil_scoped_release release;
   return encode_picture(picture, model, options, limits);
 }
@@ -63,37 +66,9 @@ Array<int16_t> py_decode_latents(const Model& model, const py::bytes& stream,
 
 // Everything between picture and range coder, for comparison with a float twin.
 struct LatentTrace {
-  Tensor<int16_t> y, y_hat, mean, features, prediction;
-  Tensor<int32_t> z_symbols, symbols;
-  Tensor<uint8_t> rows;
-};
-
-// Writes what another coder sees and does into a trace.
-class TracingCoder : public StepCoder {
- public:
-  TracingCoder(StepCoder& coder, LatentTrace& trace) : coder_(coder), trace_(trace) {}
-
-  void code(const Step& step, const StepParameters& parameters, int64_t begin, int64_t end,
-            std::span<int32_t> symbols) override {
-    coder_.code(step, parameters, begin, end, symbols);
-    if (end < static_cast<int64_t>(symbols.size())) return;
-    size_t i = 0;
-    for (const Rect& rect : step) {
-      const MaskedPositions positions(trace_.mean.height, trace_.mean.width, rect.phase_mask);
-      for (int64_t n = 0; n < positions.count(); ++n) {
-        const Position p = positions.at(n);
-        for (int c = rect.channel_begin; c < rect.channel_end; ++c, ++i) {
-          trace_.mean.at(p.row, p.column)[c] = parameters.mean[i];
-          trace_.rows.at(p.row, p.column)[c] = parameters.row[i];
-          trace_.symbols.at(p.row, p.column)[c] = symbols[i];
-        }
-      }
-    }
-  }
-
- private:
-  StepCoder& coder_;
-  LatentTrace& trace_;
+  Tensor<int16_t> y, y_hat, features, prediction;
+  Tensor<int32_t> z_symbols;
+  ElementTrace elements;
 };
 
 LatentTrace trace_latents(const Model& model, const PictureView& picture, int quality,
@@ -112,11 +87,9 @@ LatentTrace trace_latents(const Model& model, const PictureView& picture, int qu
       model, dequantize_hyper(model, quality, trace.z_symbols.data, sizes, expected), sizes);
   trace.features = hyper.features;
   trace.prediction = hyper.prediction;
-  trace.mean = Tensor<int16_t>(sizes.height, sizes.width, model.latent_channels);
-  trace.rows = Tensor<uint8_t>(sizes.height, sizes.width, model.latent_channels);
-  trace.symbols = Tensor<int32_t>(sizes.height, sizes.width, model.latent_channels);
+  trace.elements = ElementTrace(sizes.height, sizes.width, model.latent_channels);
   StepQuantizer quantizer(model, nullptr, quality, deadzone_q8, trace.y);
-  TracingCoder coder(quantizer, trace);
+  TracingCoder coder(quantizer, trace.elements);
   trace.y_hat = code_latents(model, nullptr, quality, schedule, std::move(hyper), coder);
   return trace;
 }
@@ -220,27 +193,32 @@ void bind_results(py::module_& m) {
   };
   tensor("y", &LatentTrace::y);
   tensor("y_hat", &LatentTrace::y_hat);
-  tensor("mean", &LatentTrace::mean);
   tensor("features", &LatentTrace::features);
   tensor("prediction", &LatentTrace::prediction);
   tensor("z_symbols", &LatentTrace::z_symbols);
-  tensor("symbols", &LatentTrace::symbols);
-  tensor("rows", &LatentTrace::rows);
+  const auto element = [&trace](const char* name, auto member) {
+    trace.def_property_readonly(
+        name, [member](const LatentTrace& t) { return as_array(t.elements.*member); });
+  };
+  element("mean", &ElementTrace::mean);
+  element("symbols", &ElementTrace::symbols);
+  element("rows", &ElementTrace::rows);
 }
 
 void bind_functions(py::module_& m) {
   constexpr Limits kDefault;
   const auto encode = [](const Model& model, const Array<uint8_t>& rgb, int quality,
                          const ScheduleSpec& schedule, bool values, bool grey,
-                         const std::vector<PyChunk>& chunks, int deadzone_q8, int64_t max_pixels,
-                         int64_t max_bytes) {
+                         const std::vector<PyChunk>& chunks, int deadzone_q8, int refine_rounds,
+                         int64_t refine_lmbda_q24, int64_t max_pixels, int64_t max_bytes) {
     return py_encode(model, rgb, quality, schedule, values, grey, chunks, deadzone_q8,
-                     {max_pixels, max_bytes});
+                     {refine_rounds, refine_lmbda_q24}, {max_pixels, max_bytes});
   };
   m.def("encode_picture", encode, py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(),
         py::arg("quality"), py::arg("schedule") = ScheduleSpec{}, py::arg("values") = false,
         py::arg("grey") = false, py::arg("chunks") = std::vector<PyChunk>{},
-        py::arg("deadzone_q8") = kPlainRounding, py::arg("max_pixels") = kDefault.max_pixels,
+        py::arg("deadzone_q8") = kPlainRounding, py::arg("refine_rounds") = 0,
+        py::arg("refine_lmbda_q24") = 0, py::arg("max_pixels") = kDefault.max_pixels,
         py::arg("max_bytes") = kDefault.max_bytes);
 
   const auto decode = [](const Model& model, const py::bytes& stream, int64_t max_pixels,

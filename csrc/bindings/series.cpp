@@ -19,7 +19,8 @@ std::optional<std::pair<py::bytes, bool>> py_next(SeriesReader& reader) {
 
 EncodeResult py_encode(SeriesEncoder& encoder, const Array<uint8_t>& rgb, int quality,
                        const ScheduleSpec& schedule, bool values, bool grey,
-                       const std::vector<PyChunk>& chunks, int64_t max_pixels, int64_t max_bytes) {
+                       const std::vector<PyChunk>& chunks, int refine_rounds, int64_t max_pixels,
+                       int64_t max_bytes) {
   const PictureView picture = view_of(rgb);
   EncodeOptions options;
   options.quality = quality;
@@ -27,6 +28,7 @@ EncodeResult py_encode(SeriesEncoder& encoder, const Array<uint8_t>& rgb, int qu
   options.values = values;
   options.grey = grey;
   options.chunks = chunks_of(chunks);
+  options.refine.rounds = refine_rounds;
   py::gil_scoped_release release;
   return encoder.encode(picture, options, {max_pixels, max_bytes});
 }
@@ -78,8 +80,8 @@ void bind_series(py::module_& m) {
            py::arg("key_every") = kKeyEvery, py::arg("adaptive") = true)
       .def("encode", &py_encode, py::arg("rgb").noconvert(), py::kw_only(), py::arg("quality"),
            py::arg("schedule") = ScheduleSpec{}, py::arg("values") = false, py::arg("grey") = false,
-           py::arg("chunks") = std::vector<PyChunk>{}, py::arg("max_pixels") = kDefault.max_pixels,
-           py::arg("max_bytes") = kDefault.max_bytes);
+           py::arg("chunks") = std::vector<PyChunk>{}, py::arg("refine_rounds") = 0,
+           py::arg("max_pixels") = kDefault.max_pixels, py::arg("max_bytes") = kDefault.max_bytes);
   py::class_<SeriesDecoder>(m, "SeriesDecoder", "Decodes the pictures of a series one by one")
       .def(py::init<const Model&>(), py::keep_alive<1, 2>(), py::arg("model"))
       .def("decode", &py_decode, "uint8 (H, W, 3), or (H, W) if the stream is grey",

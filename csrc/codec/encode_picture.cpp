@@ -15,6 +15,7 @@ namespace samebits {
 namespace {
 
 constexpr int kMaxDeadzone = 256;
+constexpr int kColors = 3;
 
 void check_range(const char* name, int64_t value, int64_t lo, int64_t hi) {
   if (value >= lo && value <= hi) return;
@@ -28,10 +29,12 @@ void check_arguments(const PictureView& picture, const EncodeOptions& options) {
   check_range("height", picture.height, 1, kMaxSide);
   check_range("quality", options.quality, 0, kMaxQuality);
   check_range("deadzone_q8", options.deadzone_q8, 0, kMaxDeadzone);
+  check_range("refine rounds", options.refine.rounds, 0, kMaxRefineRounds);
+  check_range("refine lmbda", options.refine.lmbda_q24, 0, INT32_MAX);
 }
 
 void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
-                  bool values, size_t earlier, const Limits& limits) {
+                  const EncodeOptions& options, size_t earlier, const Limits& limits) {
   const int64_t y = latent_bytes(model, sizes);
   const int64_t elements = y / int64_t{sizeof(int16_t)};
   const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
@@ -42,10 +45,16 @@ void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& 
   const int64_t coder = elements * 3;
   const int64_t analysis = model.analysis.smallest_strip_bytes(sizes.height * kLatentStride,
                                                                sizes.width * kLatentStride);
-  const int64_t needed = std::max({y + analysis, y + hyper_analysis, y + hyper_bytes(model, sizes),
-                                   y + time_bytes(model, sizes, earlier),
-                                   y + step_loop_bytes(model, sizes, schedule, values) + batches,
-                                   2 * y + batches + coder});
+  int64_t needed = std::max({y + analysis, y + hyper_analysis, y + hyper_bytes(model, sizes),
+                             y + time_bytes(model, sizes, earlier),
+                             y + step_loop_bytes(model, sizes, schedule, options.values) + batches,
+                             2 * y + batches + coder});
+  if (options.refine.rounds > 0) {
+    const int64_t hyper = (y / int64_t{sizeof(int16_t)}) / model.latent_channels *
+                          (model.feature_channels + model.latent_channels) *
+                          int64_t{sizeof(int16_t)};
+    needed = std::max(needed, y + hyper + refine_bytes(model, sizes, schedule));
+  }
   check_bytes(needed + earlier_bytes(model, sizes, earlier), limits, "encoding this picture");
 }
 
@@ -53,6 +62,34 @@ uint64_t bits_q16(const CostTable& costs, const std::vector<Batch>& batches) {
   uint64_t bits = 0;
   for (const Batch& batch : batches) bits += costs.sum_q16(batch.symbols, batch.rows);
   return bits;
+}
+
+// The payload of all symbols; notes what they cost.
+std::vector<uint8_t> code_symbols(const Model& model, const Batch& z, StepQuantizer& quantizer,
+                                  EncodeResult& result) {
+  const std::vector<Batch> steps = quantizer.take_batches();
+  const std::vector<CodedIntervals> value_steps = quantizer.take_intervals();
+  const CostTable costs(model.cdf);
+  result.z_bits_q16 = costs.sum_q16(z.symbols, z.rows);
+  result.y_bits_q16 = bits_q16(costs, steps);
+  for (const CodedIntervals& step : value_steps) result.y_bits_q16 += step.bits_q16();
+  result.lanes = lanes_for_bytes((result.z_bits_q16 + result.y_bits_q16) >> (16 + 3));
+  RangeEncoder encoder(model.cdf, result.lanes);
+  encoder.encode(z.symbols, z.rows);
+  for (const Batch& step : steps) encoder.encode(step.symbols, step.rows);
+  for (const CodedIntervals& step : value_steps) encoder.encode(step);
+  std::vector<uint8_t> payload = encoder.finish();
+  result.payload_bytes = payload.size();
+  return payload;
+}
+
+int64_t squared_error(const PictureView& picture, const Picture& decoded) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < decoded.samples.size(); ++i) {
+    const int error = int{decoded.samples[i]} - picture.rgb[i];
+    sum += error * error;
+  }
+  return sum;
 }
 
 Header make_header(const PictureView& picture, const Model& model, const EncodeOptions& options,
@@ -124,38 +161,46 @@ EncodeResult encode_picture(const PictureView& picture, const Model& model,
   if (!earlier.empty()) {
     check_earlier(model, earlier, sizes.height, sizes.width, ErrorKind::invalid_argument);
   }
-  check_memory(model, sizes, schedule, options.values, earlier.size(), limits);
+  check_memory(model, sizes, schedule, options, earlier.size(), limits);
 
   const Tensor<int16_t> y =
       analyze(model, picture, sizes, limits.max_bytes - latent_bytes(model, sizes));
-  EncodeResult result;
   const HyperExpectation expected = expect_hyper(model, quality, earlier);
   const Batch z{hyper_symbols(model, quality, y, sizes, expected),
                 hyper_rows(model, sizes, expected)};
-  result.latents.z_hat = dequantize_hyper(model, quality, z.symbols, sizes, expected);
-  HyperInformation hyper = synthesize_hyper(model, result.latents.z_hat, sizes);
+  Tensor<int16_t> z_hat = dequantize_hyper(model, quality, z.symbols, sizes, expected);
+  HyperInformation hyper = synthesize_hyper(model, z_hat, sizes);
   if (!earlier.empty()) add_time_context(model, quality, earlier, hyper);
-  StepQuantizer quantizer(model, values, quality, options.deadzone_q8, y);
-  result.latents.y_hat =
-      code_latents(model, values, quality, schedule, std::move(hyper), quantizer);
-  const std::vector<Batch> steps = quantizer.take_batches();
-  const std::vector<CodedIntervals> value_steps = quantizer.take_intervals();
 
-  const CostTable costs(model.cdf);
-  result.z_bits_q16 = costs.sum_q16(z.symbols, z.rows);
-  result.y_bits_q16 = bits_q16(costs, steps);
-  for (const CodedIntervals& step : value_steps) result.y_bits_q16 += step.bits_q16();
-  result.steps = static_cast<int>(schedule.size());
-  result.lanes = lanes_for_bytes((result.z_bits_q16 + result.y_bits_q16) >> (16 + 3));
-  RangeEncoder encoder(model.cdf, result.lanes);
-  encoder.encode(z.symbols, z.rows);
-  for (const Batch& step : steps) encoder.encode(step.symbols, step.rows);
-  for (const CodedIntervals& step : value_steps) encoder.encode(step);
-  const std::vector<uint8_t> payload = encoder.finish();
-  result.payload_bytes = payload.size();
-  const Header header =
-      make_header(picture, model, options, !earlier.empty(), latent_crc(result.latents.y_hat));
-  result.stream = write_stream(header, options.chunks, payload);
+  const auto code = [&](const Tensor<int16_t>& latents, HyperInformation&& information) {
+    StepQuantizer quantizer(model, values, quality, options.deadzone_q8, latents);
+    EncodeResult result;
+    result.latents.y_hat =
+        code_latents(model, values, quality, schedule, std::move(information), quantizer);
+    const std::vector<uint8_t> payload = code_symbols(model, z, quantizer, result);
+    result.steps = static_cast<int>(schedule.size());
+    const Header header =
+        make_header(picture, model, options, !earlier.empty(), latent_crc(result.latents.y_hat));
+    result.stream = write_stream(header, options.chunks, payload);
+    return result;
+  };
+  EncodeResult result;
+  if (options.refine.rounds == 0) {
+    result = code(y, std::move(hyper));
+  } else {
+    const Tensor<int16_t> refined =
+        refine_latents(model, picture, quality, schedule, hyper, y, options.refine);
+    result = code(refined, HyperInformation(hyper));
+    EncodeResult plain = code(y, std::move(hyper));
+    const auto cost = [&](const EncodeResult& coded) {
+      const Picture decoded = synthesize(model, coded.latents.y_hat, picture.width, picture.height,
+                                         kColors, limits.max_bytes);
+      return weighed_q16(uint64_t{coded.stream.size()} << (3 + 16), squared_error(picture, decoded),
+                         lmbda_of(model, quality, options.refine));
+    };
+    if (cost(plain) <= cost(result)) result = std::move(plain);
+  }
+  result.latents.z_hat = std::move(z_hat);
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include "codec/latent_values.h"
 #include "codec/limits.h"
 #include "codec/model.h"
+#include "codec/refine.h"
 #include "codec/step_loop.h"
 #include "codec/time_context.h"
 #include "codec/transforms.h"
@@ -26,6 +27,7 @@ struct EncodeOptions {
   std::vector<Chunk> chunks;
   // Rounding offset of the latents in 1/256: 128 rounds plainly, less widens the zone of zero.
   int deadzone_q8 = kPlainRounding;
+  RefineOptions refine;
 };
 
 struct EncodeResult {

@@ -154,6 +154,12 @@ void read_networks(const WeightsFile& file, Model& model) {
   }
 }
 
+void read_lmbda(const WeightsFile& file, Model& model) {
+  if (!file.has("lmbda")) return;
+  model.lmbda_q24 = file.i32("lmbda", {kQualities});
+  check_all("lmbda", model.lmbda_q24, 1, INT32_MAX);
+}
+
 // The features that it corrects keep to the range of the hyper-synthesis, for which the context
 // layer is proven.
 void read_time(const WeightsFile& file, Model& model) {
@@ -189,6 +195,7 @@ Model Model::load(std::vector<uint8_t> weights_file) {
   read_context(file, model);
   read_networks(file, model);
   read_time(file, model);
+  read_lmbda(file, model);
   check_context_bound(model);
   model.values = ValueHead::load(file, model);
   model.layers = std::make_shared<StepLayers>(model);

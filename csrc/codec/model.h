@@ -71,6 +71,9 @@ struct Model {
   QualityTable z_gain, z_inverse_gain, z_row;  // [quality][Nz]
   CdfTables cdf{{0, 1}, {0, 2}, {0}};
   ChannelGroups groups;
+  // For encoders: bits that a squared error of one, on the average of a pixel's three samples, is
+  // worth, in 2^-24, [quality]. Empty if the file does not say.
+  std::vector<int32_t> lmbda_q24;
   std::shared_ptr<StepLayers> layers;
 
   // Error(invalid_argument), with a sentence, for a file that is malformed in any way.

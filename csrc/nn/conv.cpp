@@ -58,6 +58,13 @@ void ConvLayer::prepare() {
   prepared = true;
 }
 
+void ConvLayer::rescale(int32_t all_multipliers, int32_t all_shifts) {
+  multiplier.assign(out_channels, all_multipliers);
+  shift.assign(out_channels, all_shifts);
+  require_requantization(*this);
+  if (kHaveVectorKernels) packed.scale = pack_scales(*this);
+}
+
 ConvLayer slice_outputs(const ConvLayer& layer, const std::vector<OutputRange>& ranges) {
   ConvLayer part;
   for (const OutputRange& range : ranges) {

@@ -33,6 +33,9 @@ struct ConvLayer {
   // `winograd`. Call it after the last change and before any convolution.
   void prepare();
 
+  // The same requantization for all channels of a prepared layer, within requantize.h.
+  void rescale(int32_t all_multipliers, int32_t all_shifts);
+
   PackedConv packed;
   WinogradWeights winograd;
   bool prepared = false;

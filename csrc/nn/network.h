@@ -96,6 +96,7 @@ class Network {
     int depthwise = -1;  // conv: layer that comes before `layer`, or -1
     int factor, lo, hi;  // as in Operation; lo, hi also for a convolution with src2
   };
+  friend class Adjoint;
   friend class ProgramReader;
   friend class RowPipeline;
   friend class StageFusion;

@@ -73,10 +73,16 @@ PackedConv pack_weights(const ConvLayer& layer) {
   packed.bias.resize(size_t{kOutputGroup} * groups);
   for (size_t o = 0; o < layer.bias.size(); ++o)
     packed.bias[o / kOutputGroup * kOutputGroup + place_in_group(o % kOutputGroup)] = layer.bias[o];
-  for (int first = 0; first < static_cast<int>(layer.multiplier.size()); first += kOutputGroup)
-    packed.scale.push_back(pack_scale(layer.multiplier.data() + first, layer.shift.data() + first,
-                                      std::min(kOutputGroup, layer.out_channels - first)));
+  packed.scale = pack_scales(layer);
   return packed;
+}
+
+AlignedVector<GroupScale> pack_scales(const ConvLayer& layer) {
+  AlignedVector<GroupScale> scales;
+  for (int first = 0; first < static_cast<int>(layer.multiplier.size()); first += kOutputGroup)
+    scales.push_back(pack_scale(layer.multiplier.data() + first, layer.shift.data() + first,
+                                std::min(kOutputGroup, layer.out_channels - first)));
+  return scales;
 }
 
 }  // namespace samebits

@@ -25,6 +25,9 @@ PackedConv pack_weights(const ConvLayer& layer);
 // Scale of `channels` 1 .. 16 channels, whose multipliers and shifts are within requantize.h.
 GroupScale pack_scale(const int32_t* multiplier, const int32_t* shift, int channels);
 
+// The scales of all groups of a layer, none without multiplier and shift.
+AlignedVector<GroupScale> pack_scales(const ConvLayer& layer);
+
 // Place of a group's channel in group order.
 constexpr int place_in_group(int channel) {
   return kQuarterOrder[channel / 4] + channel % 4;

@@ -15,6 +15,7 @@ from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
+from samebits.refinement import refine_rounds
 from samebits.stream_info import (
     ALPHA,
     EXIF,
@@ -85,6 +86,7 @@ def encode(
     groups: Groups = None,
     first: int | None = None,
     distribution: str = "parametric",
+    refine: str | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -115,6 +117,10 @@ def encode(
         How probabilities are given: ``"parametric"`` (mean and scale), or ``"values"``, a
         probability per value (arithmetic.md 9, requirement E5), for models that have a head for
         it. Decoded pixels are the same.
+    refine : "fast", optional
+        Spend time on a better file (requirement R5): the latents are moved, in some rounds of
+        forward and backward passes, to where bits and squared error together cost least. Decoding
+        is not affected, and no file is worse than without.
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this.
 
@@ -140,6 +146,7 @@ def encode(
         groups=groups,
         first=first,
         distribution=distribution,
+        refine=refine,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     ).stream
@@ -156,6 +163,7 @@ def encode_picture(
     groups: Groups = None,
     first: int | None = None,
     distribution: str = "parametric",
+    refine: str | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
@@ -163,6 +171,7 @@ def encode_picture(
     quality = as_quality(quality)
     schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
     values = uses_values(distribution)
+    rounds = refine_rounds(refine)
     source = read_source(picture)
     coded = _core.encode_picture(
         model_store.model_for_encoding(model),
@@ -172,6 +181,7 @@ def encode_picture(
         values=values,
         grey=source.grey,
         chunks=make_chunks(source),
+        refine_rounds=rounds,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     )

@@ -17,6 +17,7 @@ from samebits.errors import InvalidArgument
 from samebits.io.source import read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
+from samebits.refinement import refine_rounds
 from samebits.stream_info import StreamInfo
 
 DEFAULT_KEY_EVERY = 32
@@ -67,6 +68,7 @@ def encode_series(
     groups: Groups = None,
     first: int | None = None,
     distribution: str = "parametric",
+    refine: str | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -85,7 +87,8 @@ def encode_series(
     keys : "adaptive" or "regular"
         Whether a picture also becomes a key picture where that is smaller (a cut, much motion),
         or only where ``key_every`` asks for it.
-    model, preset, mode, phases, groups, first, distribution, max_pixels, max_bytes
+    model, preset, mode, phases, groups, first, distribution, refine, max_pixels,
+    max_bytes
         As for :func:`samebits.encode`.
 
     Returns
@@ -115,6 +118,7 @@ def encode_series(
         groups=groups,
         first=first,
         distribution=distribution,
+        refine=refine,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     )
@@ -135,6 +139,7 @@ def write_series(
     groups: Groups = None,
     first: int | None = None,
     distribution: str = "parametric",
+    refine: str | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> SeriesInfo:
@@ -145,6 +150,7 @@ def write_series(
     quality = api.as_quality(quality)
     schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
     values = api.uses_values(distribution)
+    rounds = refine_rounds(refine)
     if keys not in KEYS:
         raise InvalidArgument(f"keys is {keys!r}, must be {' or '.join(map(repr, KEYS))}")
     loaded = model_store.model_for_encoding(model)
@@ -161,6 +167,7 @@ def write_series(
             source.rgb,
             quality=quality,
             schedule=schedule,
+            refine_rounds=rounds,
             values=values,
             grey=source.grey,
             chunks=api.make_chunks(source),

@@ -8,6 +8,7 @@ examples:
   samebits encode photo.jpg -q 80 -o small.same     another quality and name
   samebits encode *.png -o out/ --jobs 4            many files into a folder
   samebits encode photo.jpg --preset small          a smaller file that takes longer to decode
+  samebits encode photo.jpg --refine fast           a better file that takes longer to encode
   cat photo.png | samebits encode - > photo.same    stdin to stdout
   samebits encode --series frame*.png -o clip.sames pictures of a burst or a clip into one file
   samebits encode --series clip.y4m                 all its frames; .gif and so on too, and video
@@ -25,6 +26,7 @@ from samebits.errors import InvalidArgument
 from samebits.io.files import STANDARD, STREAM_SUFFIX, read_bytes, refuse_existing, write_bytes
 from samebits.limits import MAX_PIXELS
 from samebits.orders import MODES, PHASES, PRESETS
+from samebits.refinement import REFINE_ROUNDS
 
 ORDER_NAMES = ("preset", "mode", "phases", "groups", "first")
 
@@ -53,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=32,
         metavar="N",
         help="of a series: pictures from one that needs no other to the next (default 32)",
+    )
+    parser.add_argument(
+        "--refine",
+        choices=tuple(REFINE_ROUNDS),
+        help="spend time on a better file: latents are moved to where bits and error cost least; "
+        "decoding is not affected",
     )
     add_limit_arguments(parser)
     add_batch_arguments(parser)
@@ -162,6 +170,7 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
         model=arguments.model,
         **order_arguments(arguments),
         distribution="values" if arguments.values else "parametric",
+        refine=arguments.refine,
         max_pixels=arguments.max_pixels,
         max_bytes=arguments.max_bytes,
     )

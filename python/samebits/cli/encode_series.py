@@ -55,6 +55,7 @@ def _encode_into(output: str, *, arguments: argparse.Namespace) -> dict:
             model=arguments.model,
             **order_arguments(arguments),
             distribution="values" if arguments.values else "parametric",
+            refine=arguments.refine,
             max_pixels=arguments.max_pixels,
             max_bytes=arguments.max_bytes,
         )

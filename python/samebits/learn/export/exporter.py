@@ -38,6 +38,7 @@ from .weights_file import write_weights
 
 GAIN_SHIFT = 24
 INVERSE_GAIN_SHIFT = 8
+LMBDA_SHIFT = 24
 OPCODES = {"conv": 1, "add": 2, "unshuffle": 3, "shuffle": 4}
 
 
@@ -241,6 +242,8 @@ def _add_quality_tables(
     tensors["z_gain"] = fixed(z_gain * 2**GAIN_SHIFT / scales.z)
     tensors["z_inverse_gain"] = fixed(scales.z_hat / z_gain * 2**INVERSE_GAIN_SHIFT)
     tensors["z_row"] = _z_rows(model, model.log2_z_scale)
+    lmbda = np.array([model.config.lmbda(q) for q in range(QUALITIES)])
+    tensors["lmbda"] = np.maximum(fixed(lmbda * 2**LMBDA_SHIFT), 1)
 
 
 def _add_cdf_tables(tensors: dict[str, np.ndarray]) -> None:

@@ -6,6 +6,7 @@ N = B * h/2 * w/2. A step that codes n channels at each of P phases is then a de
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .likelihood import code_values
+from .network import ste_round
 
 if TYPE_CHECKING:
     from .entropy_model import EntropyModel
@@ -90,8 +92,11 @@ class CellLoop:
         bias: Tensor,
         gain: Tensor,
         inverse_gain: Tensor,
+        *,
+        quantize: Callable[[Tensor], Tensor] = ste_round,
     ) -> None:
         self.model = model
+        self.quantize = quantize
         self.size = y.shape[-2:]
         self.w_proxy, self.w_mask, w_features = model.split_context()
         self.base = F.conv2d(features, w_features, padding=1) + bias
@@ -144,7 +149,9 @@ class CellLoop:
         delta, log2_scale = self._parameters(cell, sums)
         mean = prediction + delta
         uniform = None if noise is None else cell.take(noise)
-        rounded, bits = code_values(cell.take(self.y), mean, log2_scale, gain, noise=uniform)
+        rounded, bits = code_values(
+            cell.take(self.y), mean, log2_scale, gain, noise=uniform, quantize=self.quantize
+        )
         return rounded, bits, delta + rounded * cell.take(self.inverse_gain)
 
     def _parameters(self, cell: CodedCells, sums: Tensor) -> tuple[Tensor, Tensor]:

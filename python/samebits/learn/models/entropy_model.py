@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .cell_loop import CellLoop, CodedCells
 from .config import ModelConfig
 from .likelihood import code_values, gaussian_bits, rounding_noise
+from .network import ste_round
 from .transforms import entropy_head
 
 
@@ -56,6 +57,7 @@ class EntropyModel(nn.Module):
         steps: list[Tensor],
         *,
         noise: bool,
+        quantize: Callable[[Tensor], Tensor] = ste_round,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run the step loop.
 
@@ -65,6 +67,7 @@ class EntropyModel(nn.Module):
         gain, inverse_gain : (B, M, 1, 1).
         steps : masks (1, M, h, w) that add up to one.
         noise : bits of y with uniform noise instead of rounded symbols (training).
+        quantize : what takes the place of rounding (refinement).
 
         Returns
         -------
@@ -73,7 +76,9 @@ class EntropyModel(nn.Module):
         uniform = rounding_noise(y) if noise else None
         cells = [CodedCells.of_mask(step) for step in steps]
         if self.head.is_plain and len(steps) > 1 and all(cells):
-            loop = CellLoop(self, y, prediction, features, bias, gain, inverse_gain)
+            loop = CellLoop(
+                self, y, prediction, features, bias, gain, inverse_gain, quantize=quantize
+            )
             return loop.run(steps, cells, noise=uniform)  # type: ignore[arg-type]
         w_proxy, w_mask, w_features = self.split_context()
         accumulator = F.conv2d(features, w_features, padding=1) + bias
@@ -83,7 +88,9 @@ class EntropyModel(nn.Module):
         symbols = torch.zeros_like(y)
         for i, step in enumerate(steps):
             mean, log2_scale = self.parameters_of(accumulator, prediction)
-            rounded, step_bits = code_values(y, mean, log2_scale, gain, noise=uniform)
+            rounded, step_bits = code_values(
+                y, mean, log2_scale, gain, noise=uniform, quantize=quantize
+            )
             bits = bits + step * step_bits
             symbols = symbols + step * rounded
             change = step * (mean + rounded * inverse_gain - proxy)

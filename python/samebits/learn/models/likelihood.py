@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -55,14 +56,21 @@ def clamp_with_gradient(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def code_values(
-    y: Tensor, mean: Tensor, log2_scale: Tensor, gain: Tensor, *, noise: Tensor | None
+    y: Tensor,
+    mean: Tensor,
+    log2_scale: Tensor,
+    gain: Tensor,
+    *,
+    noise: Tensor | None,
+    quantize: Callable[[Tensor], Tensor] = ste_round,
 ) -> tuple[Tensor, Tensor]:
     """Symbols of y around ``mean``, and bits of all elements (with ``noise`` added, if given).
 
-    All of the shape of y; ``noise`` (:func:`rounding_noise`) stands for the rounding.
+    All of the shape of y; ``noise`` (:func:`rounding_noise`) stands for the rounding where bits are
+    counted, and ``quantize`` for the rounding itself.
     """
     scaled = (y - mean) * gain
-    rounded = ste_round(scaled)
+    rounded = quantize(scaled)
     measured = rounded if noise is None else scaled + noise
     return rounded, gaussian_bits(measured, log2_scale + torch.log2(gain))
 

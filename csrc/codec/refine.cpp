@@ -1,0 +1,171 @@
+#include "codec/refine.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fixed_point.h"
+#include "base/threads.h"
+#include "codec/distortion_gradient.h"
+#include "codec/element_trace.h"
+#include "codec/encode_picture.h"
+#include "codec/latent_values.h"
+#include "codec/working_set.h"
+#include "entropy/cost.h"
+
+namespace samebits {
+namespace {
+
+constexpr int kSamples = 3;  // of a pixel
+// A move must save this much by its own account, in 1/65536 bit: moves are judged one by one and
+// made together. After a round that helped the threshold falls, after one that did not it rises.
+constexpr int64_t kFirstThreshold = 6 << 16;
+constexpr int64_t kAfterGain = 224, kAfterLoss = 384;  // in 1/256
+// A move shifts the latent by a quarter of a step: symbols near the next one change first.
+constexpr int kMoveBits = kInverseGainBits + 2;
+
+// What a change of a channel's symbol by one costs in distortion, in 1/65536 bit.
+struct ChannelCost {
+  Number slope;      // times the gradient
+  int64_t bend_q16;  // always
+  int move;          // of the latent
+};
+
+class LatentSearch {
+ public:
+  LatentSearch(const Model& model, const PictureView& picture, int quality,
+               const Schedule& schedule, const HyperInformation& hyper, int64_t lmbda_q24)
+      : model_(model),
+        quality_(quality),
+        schedule_(schedule),
+        hyper_(hyper),
+        lmbda_q24_(lmbda_q24),
+        costs_(model.cdf),
+        distortion_(model, picture) {}
+
+  Tensor<int16_t> run(const Tensor<int16_t>& y, int rounds) {
+    State best = look(y);
+    weigh_channels(distortion_.curvature(best.y_hat));
+    int64_t threshold = kFirstThreshold;
+    for (int round = 0; round < rounds; ++round) {
+      State next = look(moved(best, threshold));
+      const bool helped = next.cost < best.cost;
+      threshold = threshold * (helped ? kAfterGain : kAfterLoss) >> 8;
+      if (helped) best = std::move(next);
+    }
+    return std::move(best.y);
+  }
+
+ private:
+  // Latents, and what coding them gives.
+  struct State {
+    Tensor<int16_t> y, y_hat;
+    ElementTrace trace;
+    DistortionGradient::Result distortion;
+    int64_t cost = 0;
+  };
+
+  State look(Tensor<int16_t> y) {
+    State state{std::move(y), {}, {}, {}, 0};
+    state.trace = ElementTrace(state.y.height, state.y.width, state.y.channels);
+    StepQuantizer quantizer(model_, nullptr, quality_, kPlainRounding, state.y);
+    TracingCoder coder(quantizer, state.trace);
+    state.y_hat =
+        code_latents(model_, nullptr, quality_, schedule_, HyperInformation(hyper_), coder);
+    state.distortion = distortion_.at(state.y_hat);
+    const uint64_t bits = costs_.sum_q16(state.trace.symbols.data, state.trace.rows.data);
+    state.cost = weighed_q16(bits, state.distortion.squared_error, lmbda_q24_);
+    return state;
+  }
+
+  void weigh_channels(const std::vector<Number>& curvature) {
+    const int32_t* inverse_gain = model_.inverse_gain.row(quality_);
+    const Number lmbda(lmbda_q24_ / kSamples, -24);
+    for (int c = 0; c < model_.latent_channels; ++c) {
+      const Number step(inverse_gain[c], -kInverseGainBits);
+      channels_.push_back({lmbda * step, (lmbda * curvature[c] * step * step).fixed(16),
+                           static_cast<int>(round_shift(inverse_gain[c], kMoveBits))});
+    }
+  }
+
+  // The latents of a state, some of them moved.
+  Tensor<int16_t> moved(const State& state, int64_t threshold) const {
+    Tensor<int16_t> y = state.y;
+    for (const DistortionGradient::Result::Tile& tile : state.distortion.tiles) {
+      parallel_for(tile.gradient.values.height, [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          move_row(state, tile, static_cast<int>(row), threshold, y);
+        }
+      });
+    }
+    return y;
+  }
+
+  void move_row(const State& state, const DistortionGradient::Result::Tile& tile, int row,
+                int64_t threshold, Tensor<int16_t>& y) const {
+    const Tensor<int16_t>& gradient = tile.gradient.values;
+    for (int column = 0; column < gradient.width; ++column) {
+      const int i = tile.top + row, j = tile.left + column;
+      const int16_t* g = gradient.at(row, column);
+      const uint8_t* cdf_row = state.trace.rows.at(i, j);
+      const int32_t* symbol = state.trace.symbols.at(i, j);
+      for (int c = 0; c < y.channels; ++c) {
+        const ChannelCost& channel = channels_[c];
+        const int64_t slope =
+            Number(g[c] * channel.slope.mantissa, channel.slope.exponent + tile.gradient.exponent)
+                .fixed(16);
+        const int64_t now = costs_.symbol_q16(cdf_row[c], symbol[c]);
+        const int64_t up = slope + costs_.symbol_q16(cdf_row[c], symbol[c] + 1);
+        const int64_t down = -slope + costs_.symbol_q16(cdf_row[c], symbol[c] - 1);
+        if (std::min(up, down) + channel.bend_q16 - now >= -threshold) continue;
+        int16_t& value = y.at(i, j)[c];
+        value = clamp16(value + (up < down ? channel.move : -channel.move));
+      }
+    }
+  }
+
+  const Model& model_;
+  int quality_;
+  const Schedule& schedule_;
+  const HyperInformation& hyper_;
+  int64_t lmbda_q24_;
+  CostTable costs_;
+  DistortionGradient distortion_;
+  std::vector<ChannelCost> channels_;
+};
+
+}  // namespace
+
+int64_t weighed_q16(uint64_t bits_q16, int64_t squared_error, int64_t lmbda_q24) {
+  // 2^-24 * 2^16 = 2^-8.
+  return static_cast<int64_t>(bits_q16) + squared_error / (kSamples << 8) * lmbda_q24;
+}
+
+int64_t lmbda_of(const Model& model, int quality, const RefineOptions& options) {
+  if (options.lmbda_q24 > 0) return options.lmbda_q24;
+  if (!model.lmbda_q24.empty()) return model.lmbda_q24[quality];
+  fail(ErrorKind::invalid_argument,
+       "this model's weights file does not say what distortion weighs (lmbda), so refinement must "
+       "be told");
+}
+
+Tensor<int16_t> refine_latents(const Model& model, const PictureView& picture, int quality,
+                               const Schedule& schedule, const HyperInformation& hyper,
+                               const Tensor<int16_t>& y, const RefineOptions& options) {
+  LatentSearch search(model, picture, quality, schedule, hyper, lmbda_of(model, quality, options));
+  return search.run(y, options.rounds);
+}
+
+int64_t refine_bytes(const Model& model, const LatentSizes& sizes, const Schedule& schedule) {
+  const int64_t y = latent_bytes(model, sizes);
+  const int64_t elements = y / int64_t{sizeof(int16_t)};
+  const int64_t trace = elements * int64_t{sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t)};
+  const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
+  const PictureView nothing;
+  const int64_t gradient = DistortionGradient(model, nothing).bytes(sizes.height, sizes.width);
+  return 3 * y + trace +
+         std::max(batches + step_loop_bytes(model, sizes, schedule, false), gradient);
+}
+
+}  // namespace samebits

@@ -1,0 +1,263 @@
+#include "nn/adjoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/fixed_point.h"
+#include "base/threads.h"
+#include "base/value_range.h"
+#include "nn/requantize.h"
+#include "nn/row_operations.h"
+
+namespace samebits {
+namespace {
+
+constexpr int kLargest = 32767;
+// Sums of magnitudes of weights stay below this, so that sums of products stay below 2^31.
+constexpr int64_t kMostWeight = 65535;
+constexpr int kFinestWeight = 62;
+
+RowWindow whole(const Tensor<int16_t>& x) {
+  return {x.data.data(), 0, x.height, x.height, x.width};
+}
+
+int largest_magnitude(const Tensor<int16_t>& x) {
+  if (x.data.empty()) return 0;
+  const auto [least, most] = range_of(std::span<const int16_t>(x.data));
+  return std::max(-int{least}, int{most});
+}
+
+// v * 2^-shift, rounded, for shifts of either sign.
+int64_t scaled(int64_t v, int shift) {
+  return shift >= 0 ? round_shift(v, std::min(shift, 62)) : v * (int64_t{1} << -shift);
+}
+
+// into += g, with the larger exponent of the two and one more.
+void add(Gradient&& g, std::optional<Gradient>& into) {
+  if (!into) {
+    into = std::move(g);
+    return;
+  }
+  const int exponent = std::max(into->exponent, g.exponent) + 1;
+  const int down_a = exponent - into->exponent, down_b = exponent - g.exponent;
+  int16_t* a = into->values.data.data();
+  const int16_t* b = g.values.data.data();
+  parallel_for(static_cast<int64_t>(g.values.data.size()), [&](int64_t begin, int64_t end) {
+    const int sa = std::min(down_a, 17), sb = std::min(down_b, 17);
+    const int ra = 1 << (sa - 1), rb = 1 << (sb - 1);
+    for (int64_t i = begin; i < end; ++i) {
+      a[i] = static_cast<int16_t>(((a[i] + ra) >> sa) + ((b[i] + rb) >> sb));
+    }
+  });
+  into->exponent = exponent;
+}
+
+}  // namespace
+
+Adjoint::Adjoint(const Network& network) : network_(network) {
+  for (const Network::Operation& op : network.operations_) {
+    if (op.opcode == Network::Opcode::lut) {
+      fail(ErrorKind::invalid_argument, "no gradient is known for a network with a table");
+    }
+  }
+  for (const ConvLayer& layer : network.layers_) {
+    if (layer.stride != 1) {
+      fail(ErrorKind::invalid_argument, "no gradient is known for a convolution with a stride");
+    }
+    transposed_.push_back(transpose(layer));
+  }
+  // How far a 3 x 3 convolution reaches, in positions of the input, depends on where it stands.
+  std::vector<double> scale(network.values_.size(), 1.0), reach(network.values_.size(), 0.0);
+  for (size_t n = 0; n < network.operations_.size(); ++n) {
+    const Network::Operation& op = network.operations_[n];
+    scale[n + 1] = scale[op.src];
+    reach[n + 1] = reach[op.src];
+    if (op.opcode == Network::Opcode::shuffle) scale[n + 1] *= op.factor;
+    if (op.opcode == Network::Opcode::unshuffle) scale[n + 1] /= op.factor;
+    if (op.src2 >= 0) reach[n + 1] = std::max(reach[n + 1], reach[op.src2]);
+    if (op.opcode == Network::Opcode::conv && network.layers_[op.layer].kernel == 3) {
+      reach[n + 1] += 1.0 / scale[n + 1];
+    }
+  }
+  reach_ = static_cast<int>(std::ceil(reach.back()));
+}
+
+Adjoint::Transposed Adjoint::transpose(const ConvLayer& layer) {
+  const int k = layer.kernel, in = layer.depthwise ? 1 : layer.in_channels;
+  const int out = layer.out_channels, taps = k * k;
+  // Weight of output o, tap t, input i, with the layer's multiplier and shift in it.
+  const auto weight = [&](int o, int t, int i, int precision) {
+    const int64_t w = layer.weight[(int64_t{o} * taps + t) * in + i];
+    return scaled(w * layer.multiplier[o], layer.shift[o] - precision);
+  };
+  // The finest precision at which every weight and every sum of magnitudes fits. A weight's
+  // magnitude is below 2^(31 - shift), which bounds the precision to begin with.
+  int precision = kFinestWeight;
+  for (int o = 0; o < out; ++o) {
+    precision = std::min(precision, layer.shift[o] + kFinestWeight - 32);
+  }
+  std::vector<int64_t> sums(layer.in_channels);
+  const auto fits = [&] {
+    std::fill(sums.begin(), sums.end(), 0);
+    for (int o = 0; o < out; ++o) {
+      for (int t = 0; t < taps; ++t) {
+        for (int i = 0; i < in; ++i) {
+          const int64_t w = std::abs(weight(o, t, i, precision));
+          if (w > kLargest) return false;
+          int64_t& sum = sums[layer.depthwise ? o : i];
+          if ((sum += w) > kMostWeight) return false;
+        }
+      }
+    }
+    return true;
+  };
+  while (!fits()) --precision;
+
+  Transposed result;
+  ConvLayer& t = result.layer;
+  t.in_channels = out;
+  t.out_channels = layer.in_channels;
+  t.kernel = k;
+  t.depthwise = layer.depthwise;
+  t.weight.resize(layer.weight.size());
+  for (int o = 0; o < out; ++o) {
+    for (int tap = 0; tap < taps; ++tap) {
+      for (int i = 0; i < in; ++i) {
+        const int turned = taps - 1 - tap;
+        const int64_t place =
+            layer.depthwise ? int64_t{o} * taps + turned : (int64_t{i} * taps + turned) * out + o;
+        t.weight[place] = static_cast<int16_t>(weight(o, tap, i, precision));
+      }
+    }
+  }
+  t.multiplier.assign(t.out_channels, 1);
+  t.shift.assign(t.out_channels, kMinShift);
+  t.in_lo = -kLargest;
+  t.in_hi = kLargest;
+  t.algorithm = ConvAlgorithm::direct;
+  t.prepare();
+  result.exponent = -precision;
+  result.most = *std::max_element(sums.begin(), sums.end());
+  return result;
+}
+
+Adjoint::Pass Adjoint::forward(const Tensor<int16_t>& in) const {
+  const std::vector<Network::Size> sizes = network_.value_sizes(in.height, in.width);
+  const size_t operations = network_.operations_.size();
+  std::vector<size_t> last_reader(sizes.size(), 0);
+  for (size_t n = 0; n < operations; ++n) {
+    const Network::Operation& op = network_.operations_[n];
+    last_reader[op.src] = n;
+    if (op.src2 >= 0) last_reader[op.src2] = n;
+  }
+  Pass pass;
+  pass.negative.resize(operations);
+  std::vector<Tensor<int16_t>> values(sizes.size());
+  const auto value = [&](int number) -> const Tensor<int16_t>& {
+    return number == 0 ? in : values[number];
+  };
+  for (size_t n = 0; n < operations; ++n) {
+    const Network::Operation& op = network_.operations_[n];
+    const int out = static_cast<int>(n) + 1;
+    Tensor<int16_t> result(sizes[out].height, sizes[out].width, network_.values_[out].channels);
+    network_.run_stage({op.opcode, op.src, op.src2, out, op.layer, -1, op.factor, op.lo, op.hi},
+                       whole(value(op.src)), op.src2 < 0 ? RowWindow{} : whole(value(op.src2)), 0,
+                       result.height, result.data.data());
+    if (op.opcode == Network::Opcode::conv && network_.layers_[op.layer].leaky >= 0) {
+      std::vector<uint8_t>& negative = pass.negative[n];
+      negative.resize(result.data.size());
+      parallel_for(static_cast<int64_t>(negative.size()), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) negative[i] = result.data[i] < 0;
+      });
+    }
+    values[out] = std::move(result);
+    for (const int read : {op.src, op.src2}) {
+      if (read > 0 && last_reader[read] == n) values[read] = {};
+    }
+  }
+  pass.out = std::move(values.back());
+  return pass;
+}
+
+Gradient Adjoint::backward(const Pass& pass, Gradient out) const {
+  std::vector<std::optional<Gradient>> gradients(network_.values_.size());
+  gradients.back() = std::move(out);
+  for (int n = static_cast<int>(network_.operations_.size()) - 1; n >= 0; --n) {
+    const Network::Operation& op = network_.operations_[n];
+    if (!gradients[n + 1]) continue;  // nothing reads the value
+    Gradient g = std::move(*gradients[n + 1]);
+    gradients[n + 1].reset();
+    switch (op.opcode) {
+      case Network::Opcode::conv:
+        add(through_convolution(n, pass, std::move(g)), gradients[op.src]);
+        break;
+      case Network::Opcode::add:
+        add(Gradient(g), gradients[op.src]);
+        add(std::move(g), gradients[op.src2]);
+        break;
+      case Network::Opcode::shuffle:
+      case Network::Opcode::unshuffle: {
+        const bool up = op.opcode == Network::Opcode::shuffle;
+        const Tensor<int16_t>& x = g.values;
+        const int f = op.factor;
+        Tensor<int16_t> back = up ? Tensor<int16_t>(x.height / f, x.width / f, x.channels * f * f)
+                                  : Tensor<int16_t>(x.height * f, x.width * f, x.channels / f / f);
+        (up ? unshuffle_rows : shuffle_rows)(whole(x), x.channels, f, 0, back.height,
+                                             back.data.data());
+        add({std::move(back), g.exponent}, gradients[op.src]);
+        break;
+      }
+      case Network::Opcode::clamp:
+        add(std::move(g), gradients[op.src]);
+        break;
+      case Network::Opcode::lut:
+        break;  // the constructor refused it
+    }
+  }
+  return std::move(*gradients[0]);
+}
+
+Gradient Adjoint::through_convolution(int op, const Pass& pass, Gradient out) const {
+  const int number = network_.operations_[op].layer;
+  const std::vector<uint8_t>& negative = pass.negative[op];
+  if (!negative.empty()) {
+    const int leaky = network_.layers_[number].leaky;
+    int16_t* values = out.values.data.data();
+    parallel_for(static_cast<int64_t>(negative.size()), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        values[i] = static_cast<int16_t>(negative[i] ? values[i] >> leaky : values[i]);
+      }
+    });
+  }
+  const Transposed& transposed = transposed_[number];
+  const int64_t most = transposed.most * largest_magnitude(out.values);
+  int down = 0;  // as little as keeps every result in 16 bits
+  while ((most >> down) >= kLargest) ++down;
+  ConvLayer layer = transposed.layer;
+  layer.rescale(down == 0 ? 2 : 1, std::max(down, kMinShift));
+  Tensor<int16_t> in(out.values.height, out.values.width, layer.out_channels);
+  conv2d(layer, out.values.data.data(), in.height, in.width, in.data.data());
+  return {std::move(in), out.exponent + transposed.exponent + down};
+}
+
+int64_t Adjoint::bytes(int height, int width) const {
+  // Of each operation: its value or gradient, and the signs. More than what lives at a time.
+  const std::vector<Network::Size> sizes = network_.value_sizes(height, width);
+  int64_t signs = 0, largest = 0;
+  for (size_t n = 0; n < network_.operations_.size(); ++n) {
+    const Network::Operation& op = network_.operations_[n];
+    const int64_t values =
+        int64_t{sizes[n + 1].height} * sizes[n + 1].width * network_.values_[n + 1].channels;
+    if (op.opcode == Network::Opcode::conv && network_.layers_[op.layer].leaky >= 0) {
+      signs += values;
+    }
+    largest = std::max(largest, values);
+  }
+  return signs + 4 * largest * int64_t{sizeof(int16_t)};
+}
+
+}  // namespace samebits
