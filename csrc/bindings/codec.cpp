@@ -3,7 +3,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +27,20 @@ namespace py = pybind11;
 
 namespace samebits {
 namespace {
+
+// y and the symbols of z, as the refinement in Python gives them.
+using PyLatents = std::pair<Array<int16_t>, Array<int32_t>>;
+
+template <class T>
+Tensor<T> tensor_of(const Array<T>& x) {
+  if (x.ndim() != 3 || x.size() == 0) {
+    fail(ErrorKind::invalid_argument, "the input must be an array (height, width, channels)");
+  }
+  Tensor<T> tensor(static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)),
+                   static_cast<int>(x.shape(2)));
+  std::copy_n(x.data(), x.size(), tensor.data.begin());
+  return tensor;
+}
 
 Model load_model(const py::bytes& file) {
   const std::span<const uint8_t> span = as_span(file);
@@ -123,16 +139,6 @@ const Network& network_of(const Model& model, const std::string& name) {
                                         "values and time");
 }
 
-Tensor<int16_t> tensor_of(const Array<int16_t>& x) {
-  if (x.ndim() != 3 || x.size() == 0) {
-    fail(ErrorKind::invalid_argument, "the input must be an array (height, width, channels)");
-  }
-  Tensor<int16_t> tensor(static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)),
-                         static_cast<int>(x.shape(2)));
-  std::copy_n(x.data(), x.size(), tensor.data.begin());
-  return tensor;
-}
-
 Array<int16_t> py_run_network(const Model& model, const std::string& name,
                               const Array<int16_t>& x) {
   const Network& network = network_of(model, name);
@@ -210,16 +216,20 @@ void bind_functions(py::module_& m) {
   const auto encode = [](const Model& model, const Array<uint8_t>& rgb, int quality,
                          const ScheduleSpec& schedule, bool values, bool grey,
                          const std::vector<PyChunk>& chunks, int deadzone_q8, int refine_rounds,
-                         int64_t refine_lmbda_q24, int64_t max_pixels, int64_t max_bytes) {
+                         int64_t refine_lmbda_q24, const std::optional<PyLatents>& latents,
+                         int64_t max_pixels, int64_t max_bytes) {
+    GivenLatents given;
+    if (latents) given = {tensor_of(latents->first), tensor_of(latents->second)};
     return py_encode(model, rgb, quality, schedule, values, grey, chunks, deadzone_q8,
-                     {refine_rounds, refine_lmbda_q24}, {max_pixels, max_bytes});
+                     {latents ? &given : nullptr, refine_rounds, refine_lmbda_q24},
+                     {max_pixels, max_bytes});
   };
   m.def("encode_picture", encode, py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(),
         py::arg("quality"), py::arg("schedule") = ScheduleSpec{}, py::arg("values") = false,
         py::arg("grey") = false, py::arg("chunks") = std::vector<PyChunk>{},
         py::arg("deadzone_q8") = kPlainRounding, py::arg("refine_rounds") = 0,
-        py::arg("refine_lmbda_q24") = 0, py::arg("max_pixels") = kDefault.max_pixels,
-        py::arg("max_bytes") = kDefault.max_bytes);
+        py::arg("refine_lmbda_q24") = 0, py::arg("latents") = std::nullopt,
+        py::arg("max_pixels") = kDefault.max_pixels, py::arg("max_bytes") = kDefault.max_bytes);
 
   const auto decode = [](const Model& model, const py::bytes& stream, int64_t max_pixels,
                          int64_t max_bytes) {

@@ -147,61 +147,131 @@ void StepQuantizer::keep_intervals(const StepParameters& parameters, int64_t beg
       });
 }
 
+namespace {
+
+// Hyper-latents and what they say.
+struct Hyper {
+  Batch z;
+  Tensor<int16_t> z_hat;
+  HyperInformation information;
+};
+
+class PictureEncoder {
+ public:
+  PictureEncoder(const PictureView& picture, const Model& model, const EncodeOptions& options,
+                 const Limits& limits, EarlierLatents earlier)
+      : picture_(picture),
+        model_(model),
+        options_(options),
+        limits_(limits),
+        earlier_(earlier),
+        schedule_(make_schedule(options.schedule, model.groups, ErrorKind::invalid_argument)),
+        values_(value_head_for(model, options.values, ErrorKind::invalid_argument)),
+        sizes_(latent_sizes(picture.height, picture.width)) {
+    if (!earlier.empty()) {
+      check_earlier(model, earlier, sizes_.height, sizes_.width, ErrorKind::invalid_argument);
+    }
+    check_memory(model, sizes_, schedule_, options, earlier.size(), limits);
+    expected_ = expect_hyper(model, options.quality, earlier);
+  }
+
+  EncodeResult run() const {
+    const Tensor<int16_t> y =
+        analyze(model_, picture_, sizes_, limits_.max_bytes - latent_bytes(model_, sizes_));
+    Hyper hyper = hyper_of(hyper_symbols(model_, options_.quality, y, sizes_, expected_));
+    const RefineOptions& refine = options_.refine;
+    if (refine.rounds == 0 && refine.given == nullptr) return code(y, std::move(hyper));
+
+    EncodeResult best = code(y, Hyper(hyper));
+    const auto offer = [&](EncodeResult&& coded) {
+      if (cost(coded) < cost(best)) best = std::move(coded);
+    };
+    if (refine.given != nullptr) {
+      check_given(*refine.given);
+      hyper = hyper_of(refine.given->z_symbols.data);
+      offer(code(refine.given->y, Hyper(hyper)));
+    }
+    if (refine.rounds > 0) {
+      const Tensor<int16_t> refined =
+          refine_latents(model_, picture_, options_.quality, schedule_, hyper.information,
+                         refine.given != nullptr ? refine.given->y : y, refine);
+      offer(code(refined, std::move(hyper)));
+    }
+    return best;
+  }
+
+ private:
+  Hyper hyper_of(std::vector<int32_t> symbols) const {
+    Hyper hyper{{std::move(symbols), hyper_rows(model_, sizes_, expected_)}, {}, {}};
+    hyper.z_hat = dequantize_hyper(model_, options_.quality, hyper.z.symbols, sizes_, expected_);
+    hyper.information = synthesize_hyper(model_, hyper.z_hat, sizes_);
+    if (!earlier_.empty()) {
+      add_time_context(model_, options_.quality, earlier_, hyper.information);
+    }
+    return hyper;
+  }
+
+  EncodeResult code(const Tensor<int16_t>& y, Hyper&& hyper) const {
+    const int quality = options_.quality;
+    StepQuantizer quantizer(model_, values_, quality, options_.deadzone_q8, y);
+    EncodeResult result;
+    result.latents.y_hat =
+        code_latents(model_, values_, quality, schedule_, std::move(hyper.information), quantizer);
+    result.latents.z_hat = std::move(hyper.z_hat);
+    const std::vector<uint8_t> payload = code_symbols(model_, hyper.z, quantizer, result);
+    result.steps = static_cast<int>(schedule_.size());
+    const Header header = make_header(picture_, model_, options_, !earlier_.empty(),
+                                      latent_crc(result.latents.y_hat));
+    result.stream = write_stream(header, options_.chunks, payload);
+    return result;
+  }
+
+  // Of the file as it is and the picture that it decodes to.
+  int64_t cost(const EncodeResult& coded) const {
+    const Picture decoded = synthesize(model_, coded.latents.y_hat, picture_.width, picture_.height,
+                                       kColors, limits_.max_bytes);
+    return weighed_q16(uint64_t{coded.stream.size()} << (3 + 16), squared_error(picture_, decoded),
+                       lmbda_of(model_, options_.quality, options_.refine));
+  }
+
+  void check_given(const GivenLatents& given) const {
+    const auto check = [](const auto& tensor, const char* name, int height, int width,
+                          int channels) {
+      if (tensor.height == height && tensor.width == width && tensor.channels == channels) return;
+      fail(ErrorKind::invalid_argument, std::string(name) + " of this picture must be " +
+                                            std::to_string(height) + " x " + std::to_string(width) +
+                                            " x " + std::to_string(channels));
+    };
+    check(given.y, "the latents", sizes_.height, sizes_.width, model_.latent_channels);
+    check(given.z_symbols, "the hyper-latents", sizes_.hyper_height, sizes_.hyper_width,
+          model_.hyper_channels);
+    for (int32_t k : given.z_symbols.data) {
+      check_range("a hyper-latent", k, -kMaxHyperSymbol, kMaxHyperSymbol);
+    }
+    if (!earlier_.empty()) {
+      fail(ErrorKind::invalid_argument, "latents cannot be given for a picture of a series");
+    }
+  }
+
+  const PictureView& picture_;
+  const Model& model_;
+  const EncodeOptions& options_;
+  const Limits& limits_;
+  EarlierLatents earlier_;
+  Schedule schedule_;
+  const ValueHead* values_;
+  LatentSizes sizes_;
+  HyperExpectation expected_;
+};
+
+}  // namespace
+
 EncodeResult encode_picture(const PictureView& picture, const Model& model,
                             const EncodeOptions& options, const Limits& limits,
                             EarlierLatents earlier) {
   check_arguments(picture, options);
   check_pixels(picture.width, picture.height, limits);
-  const int quality = options.quality;
-  const Schedule schedule =
-      make_schedule(options.schedule, model.groups, ErrorKind::invalid_argument);
-  const ValueHead* const values =
-      value_head_for(model, options.values, ErrorKind::invalid_argument);
-  const LatentSizes sizes = latent_sizes(picture.height, picture.width);
-  if (!earlier.empty()) {
-    check_earlier(model, earlier, sizes.height, sizes.width, ErrorKind::invalid_argument);
-  }
-  check_memory(model, sizes, schedule, options, earlier.size(), limits);
-
-  const Tensor<int16_t> y =
-      analyze(model, picture, sizes, limits.max_bytes - latent_bytes(model, sizes));
-  const HyperExpectation expected = expect_hyper(model, quality, earlier);
-  const Batch z{hyper_symbols(model, quality, y, sizes, expected),
-                hyper_rows(model, sizes, expected)};
-  Tensor<int16_t> z_hat = dequantize_hyper(model, quality, z.symbols, sizes, expected);
-  HyperInformation hyper = synthesize_hyper(model, z_hat, sizes);
-  if (!earlier.empty()) add_time_context(model, quality, earlier, hyper);
-
-  const auto code = [&](const Tensor<int16_t>& latents, HyperInformation&& information) {
-    StepQuantizer quantizer(model, values, quality, options.deadzone_q8, latents);
-    EncodeResult result;
-    result.latents.y_hat =
-        code_latents(model, values, quality, schedule, std::move(information), quantizer);
-    const std::vector<uint8_t> payload = code_symbols(model, z, quantizer, result);
-    result.steps = static_cast<int>(schedule.size());
-    const Header header =
-        make_header(picture, model, options, !earlier.empty(), latent_crc(result.latents.y_hat));
-    result.stream = write_stream(header, options.chunks, payload);
-    return result;
-  };
-  EncodeResult result;
-  if (options.refine.rounds == 0) {
-    result = code(y, std::move(hyper));
-  } else {
-    const Tensor<int16_t> refined =
-        refine_latents(model, picture, quality, schedule, hyper, y, options.refine);
-    result = code(refined, HyperInformation(hyper));
-    EncodeResult plain = code(y, std::move(hyper));
-    const auto cost = [&](const EncodeResult& coded) {
-      const Picture decoded = synthesize(model, coded.latents.y_hat, picture.width, picture.height,
-                                         kColors, limits.max_bytes);
-      return weighed_q16(uint64_t{coded.stream.size()} << (3 + 16), squared_error(picture, decoded),
-                         lmbda_of(model, quality, options.refine));
-    };
-    if (cost(plain) <= cost(result)) result = std::move(plain);
-  }
-  result.latents.z_hat = std::move(z_hat);
-  return result;
+  return PictureEncoder(picture, model, options, limits, earlier).run();
 }
 
 }  // namespace samebits

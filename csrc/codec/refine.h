@@ -13,9 +13,17 @@ namespace samebits {
 
 inline constexpr int kMaxRefineRounds = 1000;
 
+// Latents that somebody else has searched: y as the analysis gives it, and the symbols of z.
+struct GivenLatents {
+  Tensor<int16_t> y;
+  Tensor<int32_t> z_symbols;
+};
+
+// What is coded is the best of the analysis' own latents, those given, and those found.
 struct RefineOptions {
-  int rounds = 0;         // forward and backward passes; 0: no refinement
-  int64_t lmbda_q24 = 0;  // as Model::lmbda_q24; 0: the model's own for the quality
+  const GivenLatents* given = nullptr;  // the search begins there, if there is one
+  int rounds = 0;                       // forward and backward passes; 0: no refinement
+  int64_t lmbda_q24 = 0;                // as Model::lmbda_q24; 0: the model's own for the quality
 };
 
 // Bits and distortion as one number, in 1/65536 bit.

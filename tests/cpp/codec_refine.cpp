@@ -25,7 +25,8 @@ Tried encode(const Model& model, int height, int width, int quality, int rounds)
   const std::vector<uint8_t> rgb = tiny_picture(height, width, 3);
   EncodeOptions options;
   options.quality = quality;
-  options.refine = {rounds, kLmbda};
+  options.refine.rounds = rounds;
+  options.refine.lmbda_q24 = kLmbda;
   Tried tried;
   tried.stream = encode_picture({rgb.data(), width, height}, model, options, Limits{}).stream;
   const Picture decoded = decode_picture(tried.stream, model, Limits{}).picture;
@@ -73,9 +74,10 @@ void refused(const Model& model) {
   CHECK_FAILS(invalid_argument, "lmbda", encode_picture(picture, model, options, Limits{}));
   options.refine.lmbda_q24 = -1;
   CHECK_FAILS(invalid_argument, "lmbda", encode_picture(picture, model, options, Limits{}));
-  options.refine = {kMaxRefineRounds + 1, kLmbda};
+  options.refine.rounds = kMaxRefineRounds + 1;
+  options.refine.lmbda_q24 = kLmbda;
   CHECK_FAILS(invalid_argument, "rounds", encode_picture(picture, model, options, Limits{}));
-  options.refine = {3, kLmbda};
+  options.refine.rounds = 3;
   CHECK_FAILS(limit_exceeded, "memory", encode_picture(picture, model, options, {1 << 20, 400000}));
 }
 

@@ -227,8 +227,8 @@ class _Search:
         total = loss.sum()
         if not math.isfinite(float(total.detach())):
             warnings.warn(
-                f"the loss of refinement is {float(total.detach())} after {self.step} steps; what was best "
-                "before is kept",
+                f"the loss of refinement is {float(total.detach())} after {self.step} steps; what "
+                "was best before is kept",
                 stacklevel=4,
             )
             return False

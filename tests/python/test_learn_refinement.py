@@ -1,0 +1,176 @@
+"""Refinement by gradients (R1, R2, R3): any model with encoder, decoder and bits."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import samebits  # noqa: E402
+from samebits import _core  # noqa: E402
+from samebits.errors import InvalidArgument  # noqa: E402
+from samebits.learn.export.calibration import calibrate  # noqa: E402
+from samebits.learn.export.exporter import export_model, write_exported  # noqa: E402
+from samebits.learn.models.network import ste_round  # noqa: E402
+from samebits.learn.refinement import METHODS, WeightsModel, refine_latents  # noqa: E402
+from samebits.learn.refinement.relaxations import relaxation  # noqa: E402
+from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
+from tiny_model import tiny_model as tiny_weights  # noqa: E402
+
+QUALITY = 60
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    model = tiny_model()
+    exported = export_model(model, calibrate(model, smooth_pictures(count=4, size=64)))
+    path = tmp_path_factory.mktemp("refinement") / "tiny.safetensors"
+    write_exported(exported, path, name="tiny")
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return smooth_pictures(count=2, size=64, seed=5).float()
+
+
+def as_array(x):
+    return np.ascontiguousarray(x.permute(1, 2, 0).numpy().astype(np.uint8))
+
+
+def test_the_weights_model_is_the_integer_codec(weights, pictures):
+    model = WeightsModel(weights, quality=QUALITY)
+    native = _core.Model(weights.read_bytes())
+    with torch.no_grad():
+        latents = model.latents(pictures)
+        bits, x_hat = model.decode(latents, ste_round)
+    for n, picture in enumerate(pictures):
+        array = as_array(picture)
+        trace = _core.encode_latents(native, array, quality=QUALITY)
+        y, z = model.integers({name: value[n : n + 1] for name, value in latents.items()})
+        assert np.abs(y.astype(int) - trace.y).max() <= 8
+        assert (z != trace.z_symbols).mean() < 0.05
+        coded = _core.encode_picture(native, array, quality=QUALITY)
+        assert float(bits[n]) == pytest.approx(coded.y_bits + coded.z_bits, rel=0.02)
+        decoded = _core.decode_picture(native, coded.stream).astype(float)
+        near = x_hat[n].permute(1, 2, 0).clamp(0, 255).numpy()
+        assert np.abs(near - decoded).mean() < 0.7
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gains(weights, pictures, method):
+    model = WeightsModel(weights, quality=QUALITY)
+    torch.manual_seed(1)
+    refined = refine_latents(
+        model, pictures, lmbda=model.lmbda, method=method, steps=40, learning_rate=0.02
+    )
+    assert (refined.loss < refined.plain_loss).all()
+    assert refined.steps == 40
+    with torch.no_grad():
+        bits, x_hat = model.decode(refined.latents, ste_round)
+        error = (x_hat - pictures).square().mean((1, 2, 3))
+    assert torch.allclose(bits + model.lmbda * 64 * 64 * error, refined.loss, rtol=1e-5)
+
+
+def test_the_integer_codec_sees_the_gain(weights, pictures):
+    model = WeightsModel(weights, quality=QUALITY)
+    torch.manual_seed(1)
+    x = pictures[:1]
+    refined = refine_latents(model, x, lmbda=model.lmbda, steps=60, learning_rate=0.02)
+    native, array = _core.Model(weights.read_bytes()), as_array(x[0])
+    plain = _core.encode_picture(native, array, quality=QUALITY).stream
+    better = _core.encode_picture(
+        native, array, quality=QUALITY, latents=model.integers(refined.latents)
+    ).stream
+
+    def cost(stream):
+        error = samebits.decode(stream, model=weights).astype(float) - array
+        return 8 * len(stream) + model.lmbda * np.square(error).sum() / 3
+
+    assert cost(better) < cost(plain)
+
+
+def test_relaxations_come_to_rounding():
+    values = torch.linspace(-3, 3, 601)
+    inner = (values - values.floor() - 0.5).abs() > 0.1
+    torch.manual_seed(0)
+    for method in ("sga", "sga+"):
+        late = relaxation(method, 1.0)(values)
+        assert ((late >= values.floor()) & (late <= values.floor() + 1)).all()
+        near = (late - torch.round(values)).abs() < 0.05
+        assert near[inner].float().mean() > 0.95, method
+    assert torch.equal(relaxation("ste", 0.3)(values), torch.floor(values + 0.5))
+    noise = relaxation("noise", 0.3)(values) - values
+    assert noise.abs().max() <= 0.5
+
+
+class Unsteady:
+    """A model whose loss becomes something that is no number."""
+
+    def __init__(self):
+        self.calls = itertools.count()
+
+    def latents(self, x):
+        return {"y": x.mean(1, keepdim=True) / 7}
+
+    def decode(self, latents, quantize):
+        y = quantize(latents["y"])
+        bits = y.abs().sum((1, 2, 3))
+        x_hat = (7 * y).expand(-1, 3, -1, -1)
+        return bits * (math.nan if 3 <= next(self.calls) < 1000 else 1.0), x_hat
+
+
+def test_a_loss_that_is_not_finite(pictures):
+    with pytest.warns(UserWarning, match="loss of refinement is nan"):
+        refined = refine_latents(Unsteady(), pictures, lmbda=0.01, method="ste", steps=20)
+    assert refined.steps < 20
+    assert torch.isfinite(refined.loss).all()
+    assert (refined.loss <= refined.plain_loss).all()
+
+
+def test_any_model_and_budgets(pictures):
+    class Steady(Unsteady):
+        def __init__(self):
+            self.calls = itertools.count(1000)
+
+    by_time = refine_latents(Steady(), pictures, lmbda=0.01, method="ste", seconds=0.3)
+    assert by_time.steps > 3
+    end = refine_latents(
+        Steady(), pictures, lmbda=0.01, method="noise", until_converged=True, learning_rate=0.05
+    )
+    assert 20 < end.steps < 100_000
+    heard = []
+    refine_latents(Steady(), pictures, lmbda=0.01, steps=5, progress=heard.append)
+    assert [note.step for note in heard if not note.rounded] == [1, 2, 3, 4, 5]
+    made = []
+
+    def make(tensors, rate):
+        made.append(rate)
+        return torch.optim.SGD(tensors, lr=rate)
+
+    refine_latents(Steady(), pictures, lmbda=0.01, steps=20, optimizer=make)
+    assert made == [5e-3, 5e-4]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"steps": 0},
+        {"seconds": math.inf},
+        {"steps": 3, "method": "guess"},
+        {"steps": 3, "learning_rate": 0},
+    ],
+)
+def test_arguments_that_are_refused(pictures, options):
+    with pytest.raises(InvalidArgument):
+        refine_latents(Unsteady(), pictures, lmbda=0.01, **options)
+
+
+def test_weights_without_known_gradient(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    path.write_bytes(tiny_weights())
+    with pytest.raises(InvalidArgument):
+        WeightsModel(path, quality=50)
