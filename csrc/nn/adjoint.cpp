@@ -1,7 +1,6 @@
 #include "nn/adjoint.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -71,19 +70,20 @@ Adjoint::Adjoint(const Network& network) : network_(network) {
     transposed_.push_back(transpose(layer));
   }
   // How far a 3 x 3 convolution reaches, in positions of the input, depends on where it stands.
-  std::vector<double> scale(network.values_.size(), 1.0), reach(network.values_.size(), 0.0);
+  constexpr int64_t kOne = 720720 << 4;  // what the usual factors divide
+  std::vector<int64_t> position(network.values_.size(), kOne), reach(network.values_.size(), 0);
   for (size_t n = 0; n < network.operations_.size(); ++n) {
     const Network::Operation& op = network.operations_[n];
-    scale[n + 1] = scale[op.src];
+    position[n + 1] = position[op.src];
     reach[n + 1] = reach[op.src];
-    if (op.opcode == Network::Opcode::shuffle) scale[n + 1] *= op.factor;
-    if (op.opcode == Network::Opcode::unshuffle) scale[n + 1] /= op.factor;
+    if (op.opcode == Network::Opcode::shuffle) position[n + 1] /= op.factor;
+    if (op.opcode == Network::Opcode::unshuffle) position[n + 1] *= op.factor;
     if (op.src2 >= 0) reach[n + 1] = std::max(reach[n + 1], reach[op.src2]);
     if (op.opcode == Network::Opcode::conv && network.layers_[op.layer].kernel == 3) {
-      reach[n + 1] += 1.0 / scale[n + 1];
+      reach[n + 1] += position[n + 1];
     }
   }
-  reach_ = static_cast<int>(std::ceil(reach.back()));
+  reach_ = static_cast<int>((reach.back() + kOne - 1) / kOne);
 }
 
 Adjoint::Transposed Adjoint::transpose(const ConvLayer& layer) {

@@ -68,6 +68,15 @@ def model_for_encoding(model: "str | PathLike[str] | _core.Model | None") -> "_c
     return default_model() if model is None else _as_model(model)
 
 
+def path_for_encoding(model: "str | PathLike[str] | _core.Model | None") -> Path:
+    """The weights file of :func:`model_for_encoding`; a loaded model does not say which it was."""
+    if model is None:
+        return default_path()
+    if not isinstance(model, str | PathLike):
+        raise InvalidArgument("this needs the path of the weights file, not a loaded model")
+    return Path(model)
+
+
 def model_for_decoding(
     model_id: bytes, model: "str | PathLike[str] | _core.Model | None"
 ) -> "_core.Model":

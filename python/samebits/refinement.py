@@ -1,16 +1,75 @@
 """What callers say of refinement: latents searched for each picture at encode time."""
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from samebits.errors import InvalidArgument
 
-REFINE_ROUNDS = {"fast": 12}
-"""Rounds of native refinement (requirement R5), each a forward and a backward pass."""
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from samebits import _core
+
+FAST_ROUNDS = 12
+"""Of the native search (requirement R5), each a forward and a backward pass."""
+GRADIENT_STEPS = {"medium": 150, "slow": 1500}
+"""Of the search by gradients in torch (requirement R1); the native search goes on from there."""
+REFINEMENTS = ("fast", *GRADIENT_STEPS)
+MOST_STEPS = 100_000
 
 
-def refine_rounds(refine: str | None) -> int:
-    """Rounds of a kind of refinement, checked; None is none."""
+@dataclass(frozen=True)
+class RefinePlan:
+    """Steps of the search by gradients, then rounds of the native one; 0: none of it."""
+
+    steps: int
+    rounds: int
+
+
+def plan_of(refine: str | int | None) -> RefinePlan:
+    """The plan of what a caller asks for.
+
+    Raises
+    ------
+    InvalidArgument
+        It is neither None, nor a name of ``REFINEMENTS``, nor a number of steps.
+    """
     if refine is None:
-        return 0
-    if refine not in REFINE_ROUNDS:
-        names = " or ".join(repr(name) for name in REFINE_ROUNDS)
-        raise InvalidArgument(f"refine is {refine!r}, must be {names}, or None for none")
-    return REFINE_ROUNDS[refine]
+        return RefinePlan(0, 0)
+    if refine == "fast":
+        return RefinePlan(0, FAST_ROUNDS)
+    if isinstance(refine, str) and refine in GRADIENT_STEPS:
+        return RefinePlan(GRADIENT_STEPS[refine], FAST_ROUNDS)
+    if isinstance(refine, int) and not isinstance(refine, bool) and 1 <= refine <= MOST_STEPS:
+        return RefinePlan(refine, FAST_ROUNDS)
+    names = ", ".join(repr(name) for name in REFINEMENTS)
+    raise InvalidArgument(
+        f"refine is {refine!r}, must be {names}, a number of steps (1 to {MOST_STEPS}), or None"
+    )
+
+
+def latents_by_gradients(
+    rgb: np.ndarray,
+    weights: "Path",
+    *,
+    quality: int,
+    schedule: "_core.ScheduleSpec",
+    steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Latents of a picture, searched in torch: y and the symbols of z, for the encoder.
+
+    Raises
+    ------
+    InvalidArgument
+        torch is not installed, or the gradient of the model is not known.
+    """
+    try:
+        from samebits.learn.refinement.pictures import search_latents
+    except ImportError as error:
+        raise InvalidArgument(
+            f"this refinement needs torch ({error}): pip install 'samebits[torch]', or use "
+            "refine='fast', which needs nothing"
+        ) from error
+    return search_latents(rgb, weights, quality=quality, schedule=schedule, steps=steps)

@@ -17,7 +17,7 @@ from samebits.errors import InvalidArgument
 from samebits.io.source import read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
-from samebits.refinement import refine_rounds
+from samebits.refinement import plan_of
 from samebits.stream_info import StreamInfo
 
 DEFAULT_KEY_EVERY = 32
@@ -150,7 +150,9 @@ def write_series(
     quality = api.as_quality(quality)
     schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
     values = api.uses_values(distribution)
-    rounds = refine_rounds(refine)
+    plan = plan_of(refine)
+    if plan.steps > 0:
+        raise InvalidArgument("pictures of a series are refined by refine='fast' only")
     if keys not in KEYS:
         raise InvalidArgument(f"keys is {keys!r}, must be {' or '.join(map(repr, KEYS))}")
     loaded = model_store.model_for_encoding(model)
@@ -167,7 +169,7 @@ def write_series(
             source.rgb,
             quality=quality,
             schedule=schedule,
-            refine_rounds=rounds,
+            refine_rounds=plan.rounds,
             values=values,
             grey=source.grey,
             chunks=api.make_chunks(source),

@@ -92,6 +92,24 @@ def test_the_integer_codec_sees_the_gain(weights, pictures):
     assert cost(better) < cost(plain)
 
 
+def test_encode_with_steps(weights, pictures):
+    array = as_array(pictures[0])
+    plain, fast, steps = (
+        samebits.encode(array, model=weights, quality=QUALITY, refine=refine)
+        for refine in (None, "fast", 30)
+    )
+    lmbda = WeightsModel(weights, quality=QUALITY).lmbda
+
+    def cost(stream):
+        error = samebits.decode(stream, model=weights).astype(float) - array
+        return 8 * len(stream) + lmbda * np.square(error).sum() / 3
+
+    assert cost(steps) < cost(plain)
+    assert cost(fast) < cost(plain)
+    with pytest.raises(InvalidArgument, match=r"lmbda|gradient|Gaussian"):
+        samebits.encode(array, model=tiny_file(weights.parent), refine=5)
+
+
 def test_relaxations_come_to_rounding():
     values = torch.linspace(-3, 3, 601)
     inner = (values - values.floor() - 0.5).abs() > 0.1
@@ -169,8 +187,12 @@ def test_arguments_that_are_refused(pictures, options):
         refine_latents(Unsteady(), pictures, lmbda=0.01, **options)
 
 
-def test_weights_without_known_gradient(tmp_path):
-    path = tmp_path / "tiny.safetensors"
+def tiny_file(folder):
+    path = folder / "random.safetensors"
     path.write_bytes(tiny_weights())
+    return path
+
+
+def test_weights_without_known_gradient(tmp_path):
     with pytest.raises(InvalidArgument):
-        WeightsModel(path, quality=50)
+        WeightsModel(tiny_file(tmp_path), quality=50)

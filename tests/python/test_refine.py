@@ -74,8 +74,11 @@ def test_series():
 
 
 def test_what_is_refused():
-    with pytest.raises(InvalidArgument, match="'fast'"):
-        samebits.encode(PICTURE, model=MODEL, refine="quick")
+    for refine in ("quick", 0, -1, True, 10**9):
+        with pytest.raises(InvalidArgument, match="'fast'"):
+            samebits.encode(PICTURE, model=MODEL, refine=refine)
+    with pytest.raises(InvalidArgument, match="path"):
+        samebits.encode(PICTURE, model=MODEL, refine="medium")
     without = _core.Model(tiny_model())
     with pytest.raises(InvalidArgument, match="lmbda"):
         samebits.encode(PICTURE, model=without, refine="fast")
@@ -118,7 +121,6 @@ def test_given_latents_are_coded():
     ],
 )
 def test_latents_that_do_not_fit(change):
-    y, z = given(50)
+    latents = tuple(np.ascontiguousarray(a) for a in change(*given(50)))
     with pytest.raises(InvalidArgument):
-        latents = tuple(np.ascontiguousarray(a) for a in change(y, z))
         _core.encode_picture(MODEL, PICTURE, quality=50, latents=latents)

@@ -26,7 +26,7 @@ from samebits.errors import InvalidArgument
 from samebits.io.files import STANDARD, STREAM_SUFFIX, read_bytes, refuse_existing, write_bytes
 from samebits.limits import MAX_PIXELS
 from samebits.orders import MODES, PHASES, PRESETS
-from samebits.refinement import REFINE_ROUNDS
+from samebits.refinement import REFINEMENTS
 
 ORDER_NAMES = ("preset", "mode", "phases", "groups", "first")
 
@@ -58,9 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--refine",
-        choices=tuple(REFINE_ROUNDS),
-        help="spend time on a better file: latents are moved to where bits and error cost least; "
-        "decoding is not affected",
+        type=refinement,
+        metavar="fast | medium | slow | STEPS",
+        help="spend time on a better file: latents are searched for which bits and error cost "
+        "least; all but fast need samebits[torch]; decoding is not affected",
     )
     add_limit_arguments(parser)
     add_batch_arguments(parser)
@@ -105,6 +106,11 @@ def quality(word: str) -> int:
     if not 0 <= number <= 100:
         raise argparse.ArgumentTypeError("must be 0 to 100")
     return number
+
+
+def refinement(word: str) -> str | int:
+    """An argparse type: a name of REFINEMENTS, or a number of steps."""
+    return word if word in REFINEMENTS else positive(word)
 
 
 def group_layout(word: str) -> int | tuple[int, ...]:

@@ -144,7 +144,7 @@ class WeightsModel(nn.Module):
     def integers(self, latents: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
         """What the integer encoder takes of one picture: y (int16 (h, w, M)) and the hyper-latent
         symbols (int32 (h/4, w/4, Nz))."""
-        y = torch.round(latents["y"] / self.gain).clamp(-32767, 32767)
+        y = torch.round(latents["y"] / self.gain.cpu()).clamp(-32767, 32767)
         z = torch.floor(latents["z"] + 0.5).clamp(-(2**14), 2**14)
         return (
             np.ascontiguousarray(y[0].permute(1, 2, 0).to(torch.int16).numpy()),
