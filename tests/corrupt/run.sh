@@ -9,15 +9,32 @@ cd "$(dirname "$0")/../.."
 build=build/corrupt
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 \
   -DSAMEBITS_TESTS=ON -DSAMEBITS_CUDA=OFF -DSAMEBITS_SANITIZE=address,undefined > /dev/null
+rm -f "$build"/*.fine
 cmake --build "$build" -j "${JOBS:-2}" --target samebits_corrupt samebits_corrupt_series samebits_golden |
   tail -n 1
-for target in $("$build/tests/golden/samebits_golden" targets); do
-  echo "== target $target"
-  SAMEBITS_TARGET=$target "$build/tests/golden/samebits_golden" check tests/golden/*/manifest.txt
+stride=${1:-1}
+try_target() {
+  export SAMEBITS_TARGET=$1 SAMEBITS_THREADS=1
+  echo "== target $1"
+  "$build/tests/golden/samebits_golden" check tests/golden/*/manifest.txt
   for folder in tiny values; do
-    SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
-      "$build/tests/corrupt/samebits_corrupt" "tests/golden/$folder/manifest.txt" "${1:-1}"
+    "$build/tests/corrupt/samebits_corrupt" "tests/golden/$folder/manifest.txt" "$stride"
   done
-  SAMEBITS_TARGET=$target SAMEBITS_THREADS=1 \
-    "$build/tests/corrupt/samebits_corrupt_series" tests/golden/series/manifest.txt
+  "$build/tests/corrupt/samebits_corrupt_series" tests/golden/series/manifest.txt
+}
+
+# The targets at the same time, a thread each.
+targets=$("$build/tests/golden/samebits_golden" targets)
+for target in $targets; do
+  (
+    try_target "$target" > "$build/$target.log" 2>&1
+    touch "$build/$target.fine"
+  ) &
 done
+wait
+failed=0
+for target in $targets; do
+  cat "$build/$target.log"
+  [[ -e $build/$target.fine ]] || failed=1
+done
+exit "$failed"
