@@ -173,6 +173,7 @@ void bind_model(py::module_& m) {
       .def_readonly("hyper_channels", &Model::hyper_channels)
       .def_readonly("feature_channels", &Model::feature_channels)
       .def_readonly("context_channels", &Model::context_channels)
+      .def_readonly("lmbda_q24", &Model::lmbda_q24, "Of every quality, or empty")
       .def_property_readonly("has_time", [](const Model& model) { return model.time.has_value(); })
       .def_readonly("channel_groups", &Model::groups, "What schedules need to know of the model")
       .def_property_readonly("groups", [](const Model& model) { return model.groups.groups; })

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ import numpy as np
 
 from samebits import _core, gpu, model_store
 from samebits.arguments import as_integer
+from samebits.encoder import PictureEncoder
 from samebits.errors import InvalidArgument, LimitExceeded, ModelMismatch
 from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
-from samebits.refinement import latents_by_gradients, plan_of
+from samebits.refinement import plan_of
 from samebits.stream_info import (
     ALPHA,
     EXIF,
@@ -24,6 +26,7 @@ from samebits.stream_info import (
     StreamInfo,
     describe_stream,
 )
+from samebits.targets import meet_target, target_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -78,7 +81,7 @@ class Decoded:
 def encode(
     picture,
     *,
-    quality: int = DEFAULT_QUALITY,
+    quality: int | None = None,
     model: Model = None,
     preset: str | None = None,
     mode: int | None = None,
@@ -87,6 +90,9 @@ def encode(
     first: int | None = None,
     distribution: str = "parametric",
     refine: str | int | None = None,
+    target_bytes: int | None = None,
+    target_bpp: float | None = None,
+    target_psnr: float | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -97,8 +103,8 @@ def encode(
     picture : uint8 array (H, W), (H, W, 3) or (H, W, 4), or PIL image
         Grey, RGB, or RGB and alpha. Alpha is kept without loss. Of a PIL image the ICC profile,
         Exif and XMP are kept too, and the Exif orientation is applied.
-    quality : int
-        0 (smallest file) ... 100 (best picture).
+    quality : int, optional
+        0 (smallest file) ... 100 (best picture); 50 when not given.
     model : path of a weights file, optional
         The installed model when not given.
     preset : "fast", "balanced" or "small", optional
@@ -122,6 +128,9 @@ def encode(
         squared error together cost least. Decoding is not affected, and no file is worse than
         without. ``"fast"`` takes about ten times as long as plain encoding; the others search by
         that many gradient steps (150, 1500) before, and need ``samebits[torch]``.
+    target_bytes, target_bpp, target_psnr : number, optional
+        Instead of a quality: the largest file of at most so many bytes, or bits per pixel (of the
+        whole file); or the file nearest to this PSNR in dB. Several files are tried.
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this.
 
@@ -129,6 +138,11 @@ def encode(
     -------
     bytes
         The content of a ``.same`` file.
+
+    Warns
+    -----
+    UserWarning
+        The target is out of reach; the nearest file is returned.
 
     Raises
     ------
@@ -148,6 +162,9 @@ def encode(
         first=first,
         distribution=distribution,
         refine=refine,
+        target_bytes=target_bytes,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     ).stream
@@ -156,7 +173,7 @@ def encode(
 def encode_picture(
     picture,
     *,
-    quality: int = DEFAULT_QUALITY,
+    quality: int | None = None,
     model: Model = None,
     preset: str | None = None,
     mode: int | None = None,
@@ -165,37 +182,44 @@ def encode_picture(
     first: int | None = None,
     distribution: str = "parametric",
     refine: str | int | None = None,
+    target_bytes: int | None = None,
+    target_bpp: float | None = None,
+    target_psnr: float | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
     """Like :func:`encode`, and tell what the encoder knows about the stream."""
-    quality = as_quality(quality)
     schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
     values = uses_values(distribution)
     plan = plan_of(refine)
     source = read_source(picture)
-    latents = None
-    if plan.steps > 0:
-        latents = latents_by_gradients(
-            source.rgb,
-            model_store.path_for_encoding(model),
-            quality=quality,
-            schedule=schedule,
-            steps=plan.steps,
-        )
-    coded = _core.encode_picture(
-        model_store.model_for_encoding(model),
-        source.rgb,
-        quality=quality,
-        schedule=schedule,
-        values=values,
-        grey=source.grey,
-        chunks=make_chunks(source),
-        refine_rounds=plan.rounds,
-        latents=latents,
-        max_pixels=max_pixels,
-        max_bytes=max_bytes,
+    height, width = source.rgb.shape[:2]
+    target = target_of(
+        target_bytes=target_bytes,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
+        pixels=height * width,
     )
+    if target is not None and quality is not None:
+        raise InvalidArgument("quality and a target are given; the target finds the quality")
+    encoder = PictureEncoder(
+        source=source,
+        model=model_store.model_for_encoding(model),
+        weights=model_store.path_for_encoding(model) if plan.steps > 0 else None,
+        plan=plan,
+        schedule=schedule,
+        options={"values": values, "chunks": make_chunks(source)},
+        limits={"max_pixels": max_pixels, "max_bytes": max_bytes},
+    )
+    if target is None:
+        coded = encoder.code(as_quality(DEFAULT_QUALITY if quality is None else quality))
+    else:
+        psnr = target.kind == "psnr"
+        coded = meet_target(
+            target,
+            partial(encoder.try_plainly, psnr=psnr),
+            partial(encoder.try_finally, psnr=psnr),
+        ).coded
     return Encoded(stream=coded.stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
 
 

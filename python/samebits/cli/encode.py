@@ -7,6 +7,7 @@ examples:
   samebits encode photo.jpg                         writes photo.same
   samebits encode photo.jpg -q 80 -o small.same     another quality and name
   samebits encode *.png -o out/ --jobs 4            many files into a folder
+  samebits encode photo.jpg --target-bytes 20000    as good as 20,000 bytes can be
   samebits encode photo.jpg --preset small          a smaller file that takes longer to decode
   samebits encode photo.jpg --refine fast           a better file that takes longer to encode
   cat photo.png | samebits encode - > photo.same    stdin to stdout
@@ -28,20 +29,28 @@ from samebits.limits import MAX_PIXELS
 from samebits.orders import MODES, PHASES, PRESETS
 from samebits.refinement import REFINEMENTS
 
+TARGET_NAMES = ("target_bytes", "target_bpp", "target_psnr")
 ORDER_NAMES = ("preset", "mode", "phases", "groups", "first")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or - for stdin")
     add_output_arguments(parser, default="PICTURE with the suffix .same")
-    parser.add_argument(
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument(
         "--quality",
         "-q",
         type=quality,
-        default=50,
         metavar="N",
         help="0 (smallest file) ... 100 (best picture), default 50",
     )
+    wanted.add_argument(
+        "--target-bytes", type=positive, metavar="N", help="the largest file of at most N bytes"
+    )
+    wanted.add_argument(
+        "--target-bpp", type=float, metavar="X", help="the same in bits per pixel of the whole file"
+    )
+    wanted.add_argument("--target-psnr", type=float, metavar="DB", help="the file nearest to it")
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed one")
     parser.add_argument(
         "--series",
@@ -127,6 +136,16 @@ def order_arguments(arguments: argparse.Namespace) -> dict:
     return {name: getattr(arguments, name) for name in ORDER_NAMES}
 
 
+def target_arguments(arguments: argparse.Namespace) -> dict:
+    """What the arguments say of a target, for :func:`samebits.encode`."""
+    return {name: getattr(arguments, name) for name in TARGET_NAMES}
+
+
+def quality_of(arguments: argparse.Namespace) -> int:
+    """The quality that is asked for, or the default one."""
+    return 50 if arguments.quality is None else arguments.quality
+
+
 def run(arguments: argparse.Namespace) -> int:
     allow_large_pictures()
     if arguments.series:
@@ -177,6 +196,7 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
         **order_arguments(arguments),
         distribution="values" if arguments.values else "parametric",
         refine=arguments.refine,
+        **target_arguments(arguments),
         max_pixels=arguments.max_pixels,
         max_bytes=arguments.max_bytes,
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from samebits.cli.batch import run_batch, sentence
-from samebits.cli.encode import order_arguments
+from samebits.cli.encode import order_arguments, quality_of, target_arguments
 from samebits.cli.exit_codes import EXIT_USAGE
 from samebits.cli.outputs import output_names, print_usage_error
 from samebits.errors import InvalidArgument, SamebitsError
@@ -16,6 +16,8 @@ from samebits.io.files import SERIES_SUFFIX, STANDARD, refuse_existing, writing
 def run(arguments: argparse.Namespace) -> int:
     """Code all pictures into one file; returns the exit code."""
     try:
+        if any(value is not None for value in target_arguments(arguments).values()):
+            raise InvalidArgument("a series has a quality, no target; use --quality")
         output = _output_name(arguments.pictures, output=arguments.output)
     except InvalidArgument as error:
         print_usage_error(error)
@@ -50,7 +52,7 @@ def _encode_into(output: str, *, arguments: argparse.Namespace) -> dict:
         info = samebits.write_series(
             file,
             _frames(arguments.pictures, quiet=arguments.quiet),
-            quality=arguments.quality,
+            quality=quality_of(arguments),
             key_every=arguments.key_every,
             model=arguments.model,
             **order_arguments(arguments),
@@ -63,7 +65,7 @@ def _encode_into(output: str, *, arguments: argparse.Namespace) -> dict:
         "output": output,
         "pictures": len(info.pictures),
         "key_pictures": len(info.key_pictures),
-        "quality": arguments.quality,
+        "quality": quality_of(arguments),
         "bytes": info.bytes,
         "bpp": info.bpp,
         "encode_ms": 1000 * (time.perf_counter() - start),

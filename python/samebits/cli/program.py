@@ -8,6 +8,7 @@ imported, so that ``samebits info`` does not wait for what ``samebits train`` ne
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.command is None:
         parser.print_help()
         return EXIT_USAGE
+    format_before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_args, **_options: f"samebits: {message}\n"
     try:
         return parsed.run(parsed)
     except KeyboardInterrupt:
@@ -80,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SamebitsError, OSError, ImportError) as error:  # an extra may not be installed
         print(f"samebits: {error}", file=sys.stderr)
         return EXIT_FAILED
+    finally:
+        warnings.formatwarning = format_before
 
 
 def make_parser(*, chosen: str | None) -> argparse.ArgumentParser:
