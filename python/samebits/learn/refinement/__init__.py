@@ -1,8 +1,17 @@
 """Latents refined for each picture at encode time (US 2020/0366914; requirements R1 to R5)."""
 
+from .hyperprior_model import HyperpriorModel
 from .refinable import Latents, RefinableModel
 from .relaxations import METHODS
 from .search import Refined, refine_latents
 from .weights_model import WeightsModel
 
-__all__ = ["METHODS", "Latents", "RefinableModel", "Refined", "WeightsModel", "refine_latents"]
+__all__ = [
+    "METHODS",
+    "HyperpriorModel",
+    "Latents",
+    "RefinableModel",
+    "Refined",
+    "WeightsModel",
+    "refine_latents",
+]

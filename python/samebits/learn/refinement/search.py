@@ -222,7 +222,6 @@ class _Search:
 
     def _descend(self, optimizer, quantize, progress) -> bool:
         """One gradient step; False if the loss is not finite."""
-        optimizer.zero_grad(set_to_none=True)
         loss, bits, error = self._loss(self.values, quantize)
         total = loss.sum()
         if not math.isfinite(float(total.detach())):
@@ -232,7 +231,9 @@ class _Search:
                 stacklevel=4,
             )
             return False
-        total.backward()
+        values = list(self.values.values())  # and not the model's parameters
+        for value, gradient in zip(values, torch.autograd.grad(total, values), strict=True):
+            value.grad = gradient
         optimizer.step()
         self.step += 1
         self._note(loss, bits, error, rounded=False, progress=progress)
