@@ -17,7 +17,7 @@ from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
-from samebits.refinement import plan_of
+from samebits.refinement import RefineStep, plan_of
 from samebits.stream_info import (
     ALPHA,
     EXIF,
@@ -93,6 +93,7 @@ def encode(
     target_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    on_step: Callable[[RefineStep], None] | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -131,6 +132,8 @@ def encode(
     target_bytes, target_bpp, target_psnr : number, optional
         Instead of a quality: the largest file of at most so many bytes, or bits per pixel (of the
         whole file); or the file nearest to this PSNR in dB. Several files are tried.
+    on_step : callable, optional
+        Hears of every gradient step of a refinement, as a :class:`samebits.refinement.RefineStep`.
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this.
 
@@ -165,6 +168,7 @@ def encode(
         target_bytes=target_bytes,
         target_bpp=target_bpp,
         target_psnr=target_psnr,
+        on_step=on_step,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     ).stream
@@ -185,6 +189,7 @@ def encode_picture(
     target_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    on_step: Callable[[RefineStep], None] | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
@@ -210,6 +215,7 @@ def encode_picture(
         schedule=schedule,
         options={"values": values, "chunks": make_chunks(source)},
         limits={"max_pixels": max_pixels, "max_bytes": max_bytes},
+        on_step=on_step,
     )
     if target is None:
         coded = encoder.code(as_quality(DEFAULT_QUALITY if quality is None else quality))

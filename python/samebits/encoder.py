@@ -1,5 +1,6 @@
 """One picture on its way into a stream: plainly, refined, or tried at several qualities."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from samebits import _core
 from samebits.evaluation.metrics import mse, psnr_db
 from samebits.io.source import SourcePicture
-from samebits.refinement import RefinePlan, latents_by_gradients
+from samebits.refinement import RefinePlan, RefineStep, latents_by_gradients
 from samebits.targets import Trial
 
 PLAIN_ROUNDING = 128
@@ -26,7 +27,8 @@ class PictureEncoder:
     ----------
     source : what is coded. model : loaded. weights : its file, or None if nobody said which.
     options : further arguments of ``_core.encode_picture``.
-    limits : ``max_pixels`` and ``max_bytes``. searched : latents found so far, by quality.
+    limits : ``max_pixels`` and ``max_bytes``. on_step : hears of gradient steps.
+    searched : latents found so far, by quality.
     """
 
     source: SourcePicture
@@ -36,6 +38,7 @@ class PictureEncoder:
     schedule: _core.ScheduleSpec
     options: dict
     limits: dict
+    on_step: Callable[[RefineStep], None] | None = None
     searched: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def code(self, quality: int, share: float = 1.0) -> _core.EncodeResult:
@@ -83,6 +86,7 @@ class PictureEncoder:
                 quality=quality,
                 schedule=self.schedule,
                 steps=self.plan.steps,
+                on_step=self.on_step,
             )
         return self.searched[quality]
 

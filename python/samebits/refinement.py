@@ -1,5 +1,6 @@
 """What callers say of refinement: latents searched for each picture at encode time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,26 @@ GRADIENT_STEPS = {"medium": 150, "slow": 1500}
 """Of the search by gradients in torch (requirement R1); the native search goes on from there."""
 REFINEMENTS = ("fast", *GRADIENT_STEPS)
 MOST_STEPS = 100_000
+
+
+@dataclass(frozen=True)
+class RefineStep:
+    """What is known after a gradient step: means over the batch.
+
+    Attributes
+    ----------
+    step : steps taken. seconds : since the search began.
+    bits : of a picture, by the model. distortion : by the search's own measure.
+    loss : bits + lambda * pixels * distortion.
+    rounded : whether the latents were rounded for it, as a file's are, or relaxed.
+    """
+
+    step: int
+    seconds: float
+    bits: float
+    distortion: float
+    loss: float
+    rounded: bool
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,7 @@ def latents_by_gradients(
     quality: int,
     schedule: "_core.ScheduleSpec",
     steps: int,
+    on_step: Callable[[RefineStep], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latents of a picture, searched in torch: y and the symbols of z, for the encoder.
 
@@ -72,4 +94,6 @@ def latents_by_gradients(
             f"this refinement needs torch ({error}): pip install 'samebits[torch]', or use "
             "refine='fast', which needs nothing"
         ) from error
-    return search_latents(rgb, weights, quality=quality, schedule=schedule, steps=steps)
+    return search_latents(
+        rgb, weights, quality=quality, schedule=schedule, steps=steps, on_step=on_step
+    )

@@ -2,9 +2,14 @@
 
 import itertools
 import math
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 
@@ -106,8 +111,40 @@ def test_encode_with_steps(weights, pictures):
 
     assert cost(steps) < cost(plain)
     assert cost(fast) < cost(plain)
+    heard = []
+    again = samebits.encode(array, model=weights, quality=QUALITY, refine=3, on_step=heard.append)
+    assert cost(again) <= cost(plain)
+    assert [step.step for step in heard if not step.rounded] == [1, 2, 3]
+    assert heard[0].rounded
     with pytest.raises(InvalidArgument, match=r"lmbda|gradient|Gaussian"):
         samebits.encode(array, model=tiny_file(weights.parent), refine=5)
+
+
+def test_cli(weights, pictures, tmp_path):
+    Image.fromarray(as_array(pictures[0])).save(tmp_path / "a.png")
+    Image.fromarray(as_array(pictures[1])).save(tmp_path / "b.png")
+    command = [sys.executable, "-m", "samebits", "encode", "--model", str(weights), "--refine", "9"]
+
+    def run(*words):
+        return subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
+
+    done = run("a.png", "--plot", "a.svg")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
+    assert run("a.png", "b.png", "--plot", "a.svg").returncode == 2
+    before = (tmp_path / "a.same").stat().st_mtime_ns
+    done = run("a.png", "b.png", "--skip-existing")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "b.same").exists()
+    assert (tmp_path / "a.same").stat().st_mtime_ns == before
+    # Ctrl-C in the middle of a search: what is finished stays, and there is no half file.
+    (tmp_path / "b.same").unlink()
+    long = [*command[:-1], "90000", "a.png", "b.png", "--skip-existing"]
+    process = subprocess.Popen(long, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a.same", "a.svg", "b.png"]
 
 
 def test_relaxations_come_to_rounding():

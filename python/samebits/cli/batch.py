@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
 
 from samebits.cli.exit_codes import EXIT_FAILED, EXIT_OK
@@ -88,6 +89,7 @@ def run_batch(
         # Read by the core when it starts its threads, which is at their first use.
         os.environ["SAMEBITS_THREADS"] = str(arguments.threads)
     failed = False
+    arguments.interrupted = Event()  # long work looks at it
     pool = ThreadPoolExecutor(max_workers=arguments.jobs)
     try:
         futures = [pool.submit(work, index) for index in range(len(names))]
@@ -104,6 +106,9 @@ def run_batch(
                     )
                     if line:
                         print(line, file=sys.stderr if report_to_stderr else sys.stdout, flush=True)
+    except KeyboardInterrupt:
+        arguments.interrupted.set()
+        raise
     finally:
         # After Ctrl-C the files in work are finished, the waiting ones are not begun.
         pool.shutdown(wait=True, cancel_futures=True)

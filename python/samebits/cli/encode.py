@@ -17,17 +17,20 @@ examples:
 """
 
 import argparse
+import os
 import time
 import warnings
+from pathlib import Path
 
 from samebits.cli.batch import add_batch_arguments, add_limit_arguments, positive, run_batch
 from samebits.cli.exit_codes import EXIT_USAGE
 from samebits.cli.outputs import add_output_arguments, output_names, print_usage_error
+from samebits.cli.refine_progress import RefineProgress
 from samebits.errors import InvalidArgument
 from samebits.io.files import STANDARD, STREAM_SUFFIX, read_bytes, refuse_existing, write_bytes
 from samebits.limits import MAX_PIXELS
 from samebits.orders import MODES, PHASES, PRESETS
-from samebits.refinement import REFINEMENTS
+from samebits.refinement import REFINEMENTS, plan_of
 
 TARGET_NAMES = ("target_bytes", "target_bpp", "target_psnr")
 ORDER_NAMES = ("preset", "mode", "phases", "groups", "first")
@@ -71,6 +74,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="fast | medium | slow | STEPS",
         help="spend time on a better file: latents are searched for which bits and error cost "
         "least; all but fast need samebits[torch]; decoding is not affected",
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="bits and PSNR by step of one picture's refinement by gradients: .png, .svg, .pdf",
+    )
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out pictures whose output exists: goes on where a run was interrupted",
     )
     add_limit_arguments(parser)
     add_batch_arguments(parser)
@@ -154,15 +167,23 @@ def run(arguments: argparse.Namespace) -> int:
         return encode_series.run(arguments)
     try:
         outputs = output_names(arguments.pictures, output=arguments.output, suffix=STREAM_SUFFIX)
+        if arguments.plot is not None and (
+            len(outputs) > 1 or plan_of(arguments.refine).steps == 0
+        ):
+            raise InvalidArgument("--plot is for one picture and --refine medium, slow or STEPS")
     except InvalidArgument as error:
         print_usage_error(error)
         return EXIT_USAGE
+    pictures = arguments.pictures
+    if arguments.skip_existing:
+        left = [n for n, output in enumerate(outputs) if not os.path.exists(output)]
+        pictures, outputs = [pictures[n] for n in left], [outputs[n] for n in left]
 
     def encode_file(index: int) -> dict:
-        return _encode_file(arguments.pictures[index], outputs[index], arguments=arguments)
+        return _encode_file(pictures[index], outputs[index], arguments=arguments)
 
     return run_batch(
-        arguments.pictures,
+        pictures,
         encode_file,
         arguments=arguments,
         to_dict=dict,
@@ -188,20 +209,27 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
 
     refuse_existing(output, overwrite=arguments.force)
     image = read_image(read_bytes(name))
+    pixels = image.width * image.height
     start = time.perf_counter()
-    stream = samebits.encode(
-        image,
-        quality=arguments.quality,
-        model=arguments.model,
-        **order_arguments(arguments),
-        distribution="values" if arguments.values else "parametric",
-        refine=arguments.refine,
-        **target_arguments(arguments),
-        max_pixels=arguments.max_pixels,
-        max_bytes=arguments.max_bytes,
-    )
+    with RefineProgress(name, pixels, arguments=arguments) as progress:
+        stream = samebits.encode(
+            image,
+            quality=arguments.quality,
+            model=arguments.model,
+            **order_arguments(arguments),
+            distribution="values" if arguments.values else "parametric",
+            refine=arguments.refine,
+            **target_arguments(arguments),
+            on_step=progress.step,
+            max_pixels=arguments.max_pixels,
+            max_bytes=arguments.max_bytes,
+        )
     encode_ms = 1000 * (time.perf_counter() - start)
     write_bytes(output, stream, overwrite=arguments.force)
+    if arguments.plot is not None:
+        from samebits.evaluation.refinement_plot import plot_refinement
+
+        plot_refinement(progress.steps, Path(arguments.plot), pixels=pixels)
     info = samebits.info(stream, model=arguments.model)
     return {
         "output": output,

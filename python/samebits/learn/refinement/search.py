@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from samebits.errors import InvalidArgument
+from samebits.refinement import RefineStep
 
 from ..models.network import ste_round
 from .refinable import Latents, RefinableModel
@@ -36,18 +37,6 @@ Distortion = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Step:
-    """What was known after a step: bits and distortion, means over the batch."""
-
-    step: int
-    seconds: float
-    bits: float
-    distortion: float
-    loss: float
-    rounded: bool
-
-
-@dataclass(frozen=True)
 class Refined:
     """The best latents found, in units of the step, and what they cost, rounded.
 
@@ -62,7 +51,7 @@ class Refined:
     loss: Tensor
     plain_loss: Tensor
     steps: int
-    history: list[Step] = field(default_factory=list)
+    history: list[RefineStep] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ def refine_latents(
     learning_rate: float | None = None,
     optimizer: Callable[[list[Tensor], float], torch.optim.Optimizer] | None = None,
     distortion: Distortion = mean_squared_error,
-    progress: Callable[[Step], None] | None = None,
+    progress: Callable[[RefineStep], None] | None = None,
 ) -> Refined:
     """Search latents that cost least for each picture alone; the model stays as it is (R1, R2).
 
@@ -171,11 +160,11 @@ class _Search:
         self.weight = lmbda * x.shape[-2] * x.shape[-1]
         self.begin = time.monotonic()
         self.step = 0
-        self.history: list[Step] = []
+        self.history: list[RefineStep] = []
         with torch.no_grad():
             plain = {name: value.detach() for name, value in model.latents(x).items()}
             self.best = {name: value.clone() for name, value in plain.items()}
-            self.plain_loss, _, _ = self._loss(plain, ste_round)
+            self.plain_loss, *self.plain = self._loss(plain, ste_round)
         self.best_loss = self.plain_loss.clone()
         self.values = {name: value.clone().requires_grad_(True) for name, value in plain.items()}
 
@@ -189,6 +178,7 @@ class _Search:
         self, method: str, budget: Budget, *, rate: float, make, until_converged: bool, progress
     ) -> None:
         relaxed_end = 1 - STRAIGHT_THROUGH_SHARE
+        self._note(self.plain_loss, *self.plain, rounded=True, progress=progress)
         optimizer = make(list(self.values.values()), rate)
         straight = False
         looked, quiet, least = 0.0, 0, float(self.best_loss.sum())
@@ -255,7 +245,7 @@ class _Search:
             value.copy_(self.best[name])
 
     def _note(self, loss, bits, error, *, rounded: bool, progress) -> None:
-        note = Step(
+        note = RefineStep(
             self.step,
             time.monotonic() - self.begin,
             float(bits.detach().mean()),
