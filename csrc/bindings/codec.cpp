@@ -42,6 +42,16 @@ Tensor<T> tensor_of(const Array<T>& x) {
   return tensor;
 }
 
+// (H, W), in 1/256, for a picture (H, W, 3).
+ErrorWeights weights_of(const Array<uint16_t>& weights, const Array<uint8_t>& rgb) {
+  if (weights.ndim() != 2 || weights.shape(0) != rgb.shape(0) || weights.shape(1) != rgb.shape(1)) {
+    fail(ErrorKind::invalid_argument, "weights must be an array (H, W) of the picture's size");
+  }
+  const int most = *std::max_element(weights.data(), weights.data() + weights.size());
+  if (most == 0) fail(ErrorKind::invalid_argument, "weights must not all be 0");
+  return {weights.data(), most};
+}
+
 Model load_model(const py::bytes& file) {
   const std::span<const uint8_t> span = as_span(file);
   py::gil_scoped_release release;
@@ -218,11 +228,14 @@ void bind_functions(py::module_& m) {
                          const ScheduleSpec& schedule, bool values, bool grey,
                          const std::vector<PyChunk>& chunks, int deadzone_q8, int refine_rounds,
                          int64_t refine_lmbda_q24, const std::optional<PyLatents>& latents,
+                         bool keep_latents, const std::optional<Array<uint16_t>>& error_weights,
                          int64_t max_pixels, int64_t max_bytes) {
     GivenLatents given;
     if (latents) given = {tensor_of(latents->first), tensor_of(latents->second)};
-    return py_encode(model, rgb, quality, schedule, values, grey, chunks, deadzone_q8,
-                     {latents ? &given : nullptr, refine_rounds, refine_lmbda_q24},
+    const RefineOptions refine{latents ? &given : nullptr, refine_rounds, refine_lmbda_q24,
+                               error_weights ? weights_of(*error_weights, rgb) : ErrorWeights{},
+                               keep_latents};
+    return py_encode(model, rgb, quality, schedule, values, grey, chunks, deadzone_q8, refine,
                      {max_pixels, max_bytes});
   };
   m.def("encode_picture", encode, py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(),
@@ -230,6 +243,7 @@ void bind_functions(py::module_& m) {
         py::arg("grey") = false, py::arg("chunks") = std::vector<PyChunk>{},
         py::arg("deadzone_q8") = kPlainRounding, py::arg("refine_rounds") = 0,
         py::arg("refine_lmbda_q24") = 0, py::arg("latents") = std::nullopt,
+        py::arg("keep_latents") = false, py::arg("error_weights") = std::nullopt,
         py::arg("max_pixels") = kDefault.max_pixels, py::arg("max_bytes") = kDefault.max_bytes);
 
   const auto decode = [](const Model& model, const py::bytes& stream, int64_t max_pixels,

@@ -1,6 +1,7 @@
 #include "codec/distortion_gradient.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace {
 constexpr int kTile = 64;  // latents, in each direction
 constexpr int kColors = 3;
 constexpr int kPixelOffset = 128;
+constexpr int kWeightOne = 256;
 constexpr int kResidualBits = 6;  // |x_hat - x| is below 2^8
 constexpr int kProbeBits = 12;
 constexpr int64_t kMostMantissa = (int64_t{1} << 31) - 1;
@@ -53,8 +55,13 @@ struct DistortionGradient::Window {
   Tensor<int16_t> y_hat;
 };
 
-DistortionGradient::DistortionGradient(const Model& model, const PictureView& picture)
-    : model_(model), picture_(picture), adjoint_(model.synthesis) {}
+DistortionGradient::DistortionGradient(const Model& model, const PictureView& picture,
+                                       ErrorWeights weights)
+    : model_(model),
+      picture_(picture),
+      weights_(weights),
+      weight_bits_(std::bit_width(static_cast<unsigned>(weights.most))),
+      adjoint_(model.synthesis) {}
 
 DistortionGradient::Window DistortionGradient::window(const Tensor<int16_t>& y_hat, int top,
                                                       int left) const {
@@ -85,6 +92,7 @@ Tensor<int16_t> DistortionGradient::residual(const Window& w, const Tensor<int16
   const int columns = std::min(x_hat.width, picture_.width - first_column);
   const int tile_top = (w.top - w.around_top) * kLatentStride;
   const int tile_left = (w.left - w.around_left) * kLatentStride;
+  int64_t sum = 0;
   for (int i = 0; i < rows; ++i) {
     const uint8_t* x =
         picture_.rgb +
@@ -92,13 +100,17 @@ Tensor<int16_t> DistortionGradient::residual(const Window& w, const Tensor<int16
     const bool row_counts = i >= tile_top && i < tile_top + w.height * kLatentStride;
     for (int j = 0; j < columns; ++j) {
       const bool counts = row_counts && j >= tile_left && j < tile_left + w.width * kLatentStride;
+      const size_t pixel = static_cast<size_t>(first_row + i) * picture_.width + first_column + j;
+      const int weight = weights_.q8 == nullptr ? kWeightOne : weights_.q8[pixel];
       for (int c = 0; c < kColors; ++c) {
         const int error = x_hat.at(i, j)[c] + kPixelOffset - x[j * kColors + c];
-        out.at(i, j)[c] = static_cast<int16_t>(error * (1 << kResidualBits));
-        if (counts) *squared_error += int64_t{error} * error;
+        out.at(i, j)[c] = static_cast<int16_t>(
+            round_shift(int64_t{error} * weight * (1 << kResidualBits), weight_bits_));
+        if (counts) sum += int64_t{error} * error * weight;
       }
     }
   }
+  *squared_error += sum / kWeightOne;
   return out;
 }
 
@@ -117,8 +129,9 @@ DistortionGradient::Result DistortionGradient::at(const Tensor<int16_t>& y_hat) 
     for (int left = 0; left < y_hat.width; left += kTile) {
       const Window w = window(y_hat, top, left);
       const Adjoint::Pass pass = adjoint_.forward(w.y_hat);
-      // d (e^2) = 2 e de.
-      Gradient out{residual(w, pass.out, &result.squared_error), 1 - kResidualBits};
+      // d (w e^2) = 2 w e de.
+      Gradient out{residual(w, pass.out, &result.squared_error),
+                   1 - kResidualBits + weight_bits_ - 8};
       result.tiles.push_back({top, left, inner(w, adjoint_.backward(pass, std::move(out)))});
     }
   }

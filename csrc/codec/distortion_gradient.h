@@ -7,6 +7,7 @@
 
 #include "codec/limits.h"
 #include "codec/model.h"
+#include "codec/refine.h"
 #include "codec/transforms.h"
 #include "nn/adjoint.h"
 
@@ -27,10 +28,10 @@ class DistortionGradient {
  public:
   // Keeps references to `model` and `picture`. Error(invalid_argument) if the synthesis has an
   // operation without a gradient.
-  DistortionGradient(const Model& model, const PictureView& picture);
+  DistortionGradient(const Model& model, const PictureView& picture, ErrorWeights weights);
 
   struct Result {
-    int64_t squared_error = 0;  // over all samples, of pixels that are decoded so
+    int64_t squared_error = 0;  // over all samples, weighed
     // d squared_error / d y_hat, [h][w][M], for the latents of a tile: values * 2^exponent.
     struct Tile {
       int top, left;
@@ -57,6 +58,8 @@ class DistortionGradient {
 
   const Model& model_;
   const PictureView& picture_;
+  ErrorWeights weights_;
+  int weight_bits_;  // the largest weight is below 2^this
   Adjoint adjoint_;
 };
 

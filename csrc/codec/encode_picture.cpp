@@ -83,13 +83,13 @@ std::vector<uint8_t> code_symbols(const Model& model, const Batch& z, StepQuanti
   return payload;
 }
 
-int64_t squared_error(const PictureView& picture, const Picture& decoded) {
+int64_t squared_error(const PictureView& picture, const Picture& decoded, ErrorWeights weights) {
   int64_t sum = 0;
   for (size_t i = 0; i < decoded.samples.size(); ++i) {
     const int error = int{decoded.samples[i]} - picture.rgb[i];
-    sum += error * error;
+    sum += int64_t{error} * error * (weights.q8 == nullptr ? 256 : weights.q8[i / kColors]);
   }
-  return sum;
+  return sum / 256;
 }
 
 Header make_header(const PictureView& picture, const Model& model, const EncodeOptions& options,
@@ -182,6 +182,10 @@ class PictureEncoder {
     const RefineOptions& refine = options_.refine;
     if (refine.rounds == 0 && refine.given == nullptr) return code(y, std::move(hyper));
 
+    if (refine.keep_given && refine.given != nullptr) {
+      check_given(*refine.given);
+      return code(refine.given->y, hyper_of(refine.given->z_symbols.data));
+    }
     EncodeResult best = code(y, Hyper(hyper));
     const auto offer = [&](EncodeResult&& coded) {
       if (cost(coded) < cost(best)) best = std::move(coded);
@@ -230,7 +234,8 @@ class PictureEncoder {
   int64_t cost(const EncodeResult& coded) const {
     const Picture decoded = synthesize(model_, coded.latents.y_hat, picture_.width, picture_.height,
                                        kColors, limits_.max_bytes);
-    return weighed_q16(uint64_t{coded.stream.size()} << (3 + 16), squared_error(picture_, decoded),
+    return weighed_q16(uint64_t{coded.stream.size()} << (3 + 16),
+                       squared_error(picture_, decoded, options_.refine.weights),
                        lmbda_of(model_, options_.quality, options_.refine));
   }
 

@@ -32,17 +32,38 @@ struct ChannelCost {
   int move;          // of the latent
 };
 
+Tensor<int32_t> latent_weights(const PictureView& picture, ErrorWeights weights) {
+  const LatentSizes sizes = latent_sizes(picture.height, picture.width);
+  Tensor<int32_t> mean(sizes.height, sizes.width, 1);
+  for (int i = 0; i < sizes.height; ++i) {
+    for (int j = 0; j < sizes.width; ++j) {
+      const int bottom = std::min((i + 1) * kLatentStride, picture.height);
+      const int right = std::min((j + 1) * kLatentStride, picture.width);
+      int64_t sum = 0, count = 0;
+      for (int row = i * kLatentStride; row < bottom; ++row) {
+        for (int column = j * kLatentStride; column < right; ++column, ++count) {
+          sum += weights.q8 == nullptr ? 256 : weights.q8[size_t(row) * picture.width + column];
+        }
+      }
+      mean.at(i, j)[0] = static_cast<int32_t>(sum / count);
+    }
+  }
+  return mean;
+}
+
 class LatentSearch {
  public:
   LatentSearch(const Model& model, const PictureView& picture, int quality,
-               const Schedule& schedule, const HyperInformation& hyper, int64_t lmbda_q24)
+               const Schedule& schedule, const HyperInformation& hyper, int64_t lmbda_q24,
+               ErrorWeights weights)
       : model_(model),
         quality_(quality),
         schedule_(schedule),
         hyper_(hyper),
         lmbda_q24_(lmbda_q24),
         costs_(model.cdf),
-        distortion_(model, picture) {}
+        distortion_(model, picture, weights),
+        weight_q8_(latent_weights(picture, weights)) {}
 
   Tensor<int16_t> run(const Tensor<int16_t>& y, int rounds) {
     State best = look(y);
@@ -110,6 +131,7 @@ class LatentSearch {
       const int16_t* g = gradient.at(row, column);
       const uint8_t* cdf_row = state.trace.rows.at(i, j);
       const int32_t* symbol = state.trace.symbols.at(i, j);
+      const int64_t weight_q8 = weight_q8_.at(i, j)[0];
       for (int c = 0; c < y.channels; ++c) {
         const ChannelCost& channel = channels_[c];
         const int64_t slope =
@@ -118,7 +140,7 @@ class LatentSearch {
         const int64_t now = costs_.symbol_q16(cdf_row[c], symbol[c]);
         const int64_t up = slope + costs_.symbol_q16(cdf_row[c], symbol[c] + 1);
         const int64_t down = -slope + costs_.symbol_q16(cdf_row[c], symbol[c] - 1);
-        if (std::min(up, down) + channel.bend_q16 - now >= -threshold) continue;
+        if (std::min(up, down) + (channel.bend_q16 * weight_q8 >> 8) - now >= -threshold) continue;
         int16_t& value = y.at(i, j)[c];
         value = clamp16(value + (up < down ? channel.move : -channel.move));
       }
@@ -132,6 +154,7 @@ class LatentSearch {
   int64_t lmbda_q24_;
   CostTable costs_;
   DistortionGradient distortion_;
+  Tensor<int32_t> weight_q8_;  // of the pixels of a latent position, on the average
   std::vector<ChannelCost> channels_;
 };
 
@@ -153,7 +176,8 @@ int64_t lmbda_of(const Model& model, int quality, const RefineOptions& options) 
 Tensor<int16_t> refine_latents(const Model& model, const PictureView& picture, int quality,
                                const Schedule& schedule, const HyperInformation& hyper,
                                const Tensor<int16_t>& y, const RefineOptions& options) {
-  LatentSearch search(model, picture, quality, schedule, hyper, lmbda_of(model, quality, options));
+  LatentSearch search(model, picture, quality, schedule, hyper, lmbda_of(model, quality, options),
+                      options.weights);
   return search.run(y, options.rounds);
 }
 
@@ -163,7 +187,7 @@ int64_t refine_bytes(const Model& model, const LatentSizes& sizes, const Schedul
   const int64_t trace = elements * int64_t{sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t)};
   const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
   const PictureView nothing;
-  const int64_t gradient = DistortionGradient(model, nothing).bytes(sizes.height, sizes.width);
+  const int64_t gradient = DistortionGradient(model, nothing, {}).bytes(sizes.height, sizes.width);
   return 3 * y + trace +
          std::max(batches + step_loop_bytes(model, sizes, schedule, false), gradient);
 }

@@ -19,11 +19,19 @@ struct GivenLatents {
   Tensor<int32_t> z_symbols;
 };
 
+// How much a squared error counts, of every pixel, in 1/256; dense rows as the picture's.
+struct ErrorWeights {
+  const uint16_t* q8 = nullptr;  // null: 256 everywhere
+  int most = 256;                // the largest of them
+};
+
 // What is coded is the best of the analysis' own latents, those given, and those found.
 struct RefineOptions {
   const GivenLatents* given = nullptr;  // the search begins there, if there is one
   int rounds = 0;                       // forward and backward passes; 0: no refinement
   int64_t lmbda_q24 = 0;                // as Model::lmbda_q24; 0: the model's own for the quality
+  ErrorWeights weights;
+  bool keep_given = false;  // code the latents given without a look at others
 };
 
 // Bits and distortion as one number, in 1/65536 bit.

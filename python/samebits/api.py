@@ -17,7 +17,7 @@ from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
-from samebits.refinement import RefineStep, plan_of
+from samebits.refinement import RefineStep, error_weights, plan_of
 from samebits.stream_info import (
     ALPHA,
     EXIF,
@@ -93,6 +93,7 @@ def encode(
     target_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    weights: np.ndarray | None = None,
     on_step: Callable[[RefineStep], None] | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -132,6 +133,9 @@ def encode(
     target_bytes, target_bpp, target_psnr : number, optional
         Instead of a quality: the largest file of at most so many bytes, or bits per pixel (of the
         whole file); or the file nearest to this PSNR in dB. Several files are tried.
+    weights : uint8 array (H, W), optional
+        With ``refine``: how much the error of each pixel counts, 255 for as much as can be and 0
+        for nothing at all; their mean does not matter. For regions of interest.
     on_step : callable, optional
         Hears of every gradient step of a refinement, as a :class:`samebits.refinement.RefineStep`.
     max_pixels, max_bytes : int
@@ -168,6 +172,7 @@ def encode(
         target_bytes=target_bytes,
         target_bpp=target_bpp,
         target_psnr=target_psnr,
+        weights=weights,
         on_step=on_step,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
@@ -189,6 +194,7 @@ def encode_picture(
     target_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    weights: np.ndarray | None = None,
     on_step: Callable[[RefineStep], None] | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -215,6 +221,7 @@ def encode_picture(
         schedule=schedule,
         options={"values": values, "chunks": make_chunks(source)},
         limits={"max_pixels": max_pixels, "max_bytes": max_bytes},
+        error_weights=error_weights(weights, shape=(height, width), plan=plan),
         on_step=on_step,
     )
     if target is None:

@@ -28,7 +28,7 @@ class PictureEncoder:
     source : what is coded. model : loaded. weights : its file, or None if nobody said which.
     options : further arguments of ``_core.encode_picture``.
     limits : ``max_pixels`` and ``max_bytes``. on_step : hears of gradient steps.
-    searched : latents found so far, by quality.
+    error_weights : of the pixels, uint16. searched : latents found so far, by quality.
     """
 
     source: SourcePicture
@@ -38,6 +38,7 @@ class PictureEncoder:
     schedule: _core.ScheduleSpec
     options: dict
     limits: dict
+    error_weights: np.ndarray | None = None
     on_step: Callable[[RefineStep], None] | None = None
     searched: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
@@ -50,6 +51,7 @@ class PictureEncoder:
             )
         else:
             options["refine_rounds"] = plan.rounds
+            options["error_weights"] = self.error_weights
             if share < 1 and self.model.lmbda_q24:
                 lmbda = self.model.lmbda_q24[quality] * LEAST_LMBDA ** (1 - share)
                 options["refine_lmbda_q24"] = max(1, round(lmbda))
@@ -86,6 +88,7 @@ class PictureEncoder:
                 quality=quality,
                 schedule=self.schedule,
                 steps=self.plan.steps,
+                weights=self.error_weights,
                 on_step=self.on_step,
             )
         return self.searched[quality]

@@ -19,6 +19,7 @@ GRADIENT_STEPS = {"medium": 150, "slow": 1500}
 """Of the search by gradients in torch (requirement R1); the native search goes on from there."""
 REFINEMENTS = ("fast", *GRADIENT_STEPS)
 MOST_STEPS = 100_000
+MOST_WEIGHT = 2**15
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,44 @@ def plan_of(refine: str | int | None) -> RefinePlan:
     )
 
 
+def error_weights(
+    weights: np.ndarray | None, *, shape: tuple[int, int], plan: RefinePlan
+) -> np.ndarray | None:
+    """What a caller says of the pixels' errors, as the core takes it: uint16, 256 on the average.
+
+    Raises
+    ------
+    InvalidArgument
+        It is no uint8 array (H, W) of the picture's size, all 0, or given without refinement.
+    """
+    if weights is None:
+        return None
+    if plan == RefinePlan(0, 0):
+        raise InvalidArgument("weights are for refinement: refine='fast', ...")
+    weights = np.asarray(weights)
+    if weights.dtype != np.uint8 or weights.shape != shape:
+        raise InvalidArgument(
+            f"weights are {weights.dtype} {weights.shape}, must be uint8 {shape}, a value a pixel"
+        )
+    if not weights.any():
+        raise InvalidArgument("weights must not all be 0")
+    scaled = np.rint(weights * (256 / weights.mean()))
+    return np.minimum(scaled, MOST_WEIGHT).astype(np.uint16)
+
+
 def latents_by_gradients(
     rgb: np.ndarray,
-    weights: "Path",
+    model_file: "Path",
     *,
     quality: int,
     schedule: "_core.ScheduleSpec",
     steps: int,
+    weights: np.ndarray | None = None,
     on_step: Callable[[RefineStep], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latents of a picture, searched in torch: y and the symbols of z, for the encoder.
+
+    ``weights`` as of :func:`error_weights`.
 
     Raises
     ------
@@ -95,5 +124,11 @@ def latents_by_gradients(
             "refine='fast', which needs nothing"
         ) from error
     return search_latents(
-        rgb, weights, quality=quality, schedule=schedule, steps=steps, on_step=on_step
+        rgb,
+        model_file,
+        quality=quality,
+        schedule=schedule,
+        steps=steps,
+        weights=weights,
+        on_step=on_step,
     )

@@ -91,6 +91,32 @@ def test_what_is_refused():
         _core.Model(write_safetensors(bad, metadata={}))
 
 
+def test_region_of_interest():
+    mask = np.zeros(PICTURE.shape[:2], np.uint8)
+    mask[:40] = 255
+    plain = samebits.encode(PICTURE, model=MODEL, refine="fast")
+    region = samebits.encode(PICTURE, model=MODEL, refine="fast", weights=mask)
+
+    def errors(stream):
+        error = np.square(samebits.decode(stream, model=MODEL).astype(float) - PICTURE)
+        return error[:40].mean(), error[48:].mean()
+
+    assert errors(region)[0] < errors(plain)[0]
+    assert errors(region)[1] > errors(plain)[1]
+    same = samebits.encode(PICTURE, model=MODEL, refine="fast", weights=np.full_like(mask, 7))
+    assert same == plain
+
+
+@pytest.mark.parametrize(
+    "weights", [np.zeros((90, 70), np.uint8), np.ones((9, 7), np.uint8), np.ones((90, 70))]
+)
+def test_weights_that_are_refused(weights):
+    with pytest.raises(InvalidArgument, match="weights"):
+        samebits.encode(PICTURE, model=MODEL, refine="fast", weights=weights)
+    with pytest.raises(InvalidArgument, match="weights"):
+        samebits.encode(PICTURE, model=MODEL, weights=np.ones((90, 70), np.uint8))
+
+
 def given(quality: int):
     """The encoder's own latents."""
     trace = _core.encode_latents(MODEL, PICTURE, quality=quality)

@@ -76,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "least; all but fast need samebits[torch]; decoding is not affected",
     )
     parser.add_argument(
+        "--weights",
+        metavar="MASK",
+        help="with --refine: a picture of the same size, brighter where errors count more",
+    )
+    parser.add_argument(
         "--plot",
         metavar="FILE",
         help="bits and PSNR by step of one picture's refinement by gradients: .png, .svg, .pdf",
@@ -203,6 +208,15 @@ def allow_large_pictures() -> None:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
+def read_mask(name: str):
+    """A picture as weights: uint8 (H, W)."""
+    import numpy as np
+
+    from samebits.io.images import read_image
+
+    return np.asarray(read_image(read_bytes(name)).convert("L"))
+
+
 def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> dict:
     import samebits
     from samebits.io.images import read_image
@@ -220,6 +234,7 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
             distribution="values" if arguments.values else "parametric",
             refine=arguments.refine,
             **target_arguments(arguments),
+            weights=None if arguments.weights is None else read_mask(arguments.weights),
             on_step=progress.step,
             max_pixels=arguments.max_pixels,
             max_bytes=arguments.max_bytes,

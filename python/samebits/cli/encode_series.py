@@ -18,6 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if any(value is not None for value in target_arguments(arguments).values()):
             raise InvalidArgument("a series has a quality, no target; use --quality")
+        if arguments.weights is not None or arguments.plot is not None:
+            raise InvalidArgument("--weights and --plot are not for series")
         output = _output_name(arguments.pictures, output=arguments.output)
     except InvalidArgument as error:
         print_usage_error(error)
