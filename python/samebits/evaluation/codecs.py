@@ -1,5 +1,6 @@
 """Samebits, JPEG, WebP, AVIF and JPEG XL behind one interface: RGB and quality in, file bytes out.
 
+Samebits also comes with refinement (``samebits-fast`` ...), measured where it is asked for.
 The float twin of Samebits is there too, to see what going to integers cost. It writes no file: its
 size is the entropy model's estimate.
 """
@@ -10,6 +11,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import numpy as np
 from PIL import Image, features
 
 from samebits.errors import InvalidArgument
+from samebits.refinement import REFINEMENTS
 
 WEBP_METHOD = 6
 AVIF_SPEED = 6
@@ -29,6 +32,7 @@ DEFAULT_QUALITIES = {
     "avif": (10, 20, 30, 40, 50, 60, 70, 80, 90),
     "jxl": (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90),
     "twin": (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
+    **{f"samebits-{name}": (10, 30, 50, 70, 90) for name in REFINEMENTS},
 }
 DEFAULT_CODECS = ("samebits", "jpeg", "webp", "avif", "jxl")
 
@@ -106,24 +110,25 @@ def make_codec(name: str, options: CodecOptions) -> Codec:
         "avif": _avif,
         "jxl": _jxl,
         "twin": _twin,
+        **{f"samebits-{name}": partial(_samebits, refine=name) for name in REFINEMENTS},
     }
     if name not in makers:
         raise InvalidArgument(f"unknown codec {name!r}; there are {', '.join(makers)}")
     return makers[name](options)
 
 
-def _samebits(options: CodecOptions) -> Codec:
+def _samebits(options: CodecOptions, refine: str | None = None) -> Codec:
     import samebits
     from samebits import api, kernels
 
     def encode(rgb: np.ndarray, quality: int) -> EncodedFile:
-        encoded = api.encode_picture(rgb, quality=quality, model=options.model)
+        encoded = api.encode_picture(rgb, quality=quality, model=options.model, refine=refine)
         estimate = (encoded.y_bits + encoded.z_bits) / 8.0
         return EncodedFile(encoded.stream, len(encoded.stream), estimate)
 
     return Codec(
-        name="samebits",
-        label="Samebits",
+        name="samebits" if refine is None else f"samebits-{refine}",
+        label="Samebits" if refine is None else f"Samebits, refined ({refine})",
         settings=f"Samebits {samebits.__version__}, target {kernels.target()}",
         encode=encode,
         decode=lambda data: as_rgb(api.decode(data, model=options.model)),

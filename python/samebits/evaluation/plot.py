@@ -14,6 +14,9 @@ Line = tuple[np.ndarray, np.ndarray]  # rates and levels
 MAX_RATE = 1.75  # bits per pixel; above, all codecs look alike
 COLORS = {
     "samebits": "#d1495b",
+    "samebits-fast": "#9c2c3c",
+    "samebits-medium": "#70202b",
+    "samebits-slow": "#45141a",
     "jpeg": "#8d96a3",
     "webp": "#edae49",
     "avif": "#00798c",
