@@ -37,7 +37,9 @@ class Trial:
 
 
 Try = Callable[[int, float], Trial]
-"""(quality, share) to a trial: share 1 is all of the quality, less is a smaller file, down to 0."""
+"""(quality, share) to a trial: share 1 is all of the quality, less is a smaller file, down to 0.
+
+A share of 0 should be no larger than the quality below is plainly."""
 
 
 def target_of(
@@ -85,18 +87,25 @@ def meet_target(target: Target, plain: Try, final: Try) -> Trial:
     UserWarning
         The target is out of reach, and what is nearest.
     """
-    plain, final = lru_cache(None)(plain), lru_cache(None)(final)
-    above = _first_above(target, plain)
-    tried = []
-    # Refined files are smaller than plain ones: a higher quality may still be below the target.
-    for quality in range(above, HIGHEST_QUALITY + 1):
-        tried.append(final(quality, 1.0))
-        if _is_above(target, tried[-1]):
+    above = _first_above(target, lru_cache(None)(plain))
+    tried: list[Trial] = []
+
+    def is_above(place: float) -> bool:
+        # A place is a quality and a share of it: what is below 1 behind the point.
+        quality = min(math.floor(place), HIGHEST_QUALITY)
+        tried.append(final(quality, place - quality))
+        return _is_above(target, tried[-1])
+
+    low, high = float(above), float(above + 1)
+    while is_above(low) and low > 0:
+        low, high = low - 1, low
+    while not is_above(high) and high <= HIGHEST_QUALITY:
+        low, high = high, high + 1
+    for _ in range(MOST_HALVINGS):
+        if any(_is_met(target, trial) for trial in tried):
             break
-    if _is_above(target, tried[-1]) and not _is_met(target, tried[-1]):
-        tried += _between(target, lambda share: final(quality, share))
-        if quality > 0 and not any(_is_met(target, trial) for trial in tried):
-            tried.append(final(quality - 1, 1.0))
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_above(middle) else (middle, high)
     best = min(tried, key=lambda trial: _distance(target, trial))
     _warn_of_misses(target, best)
     return best
@@ -112,24 +121,6 @@ def _first_above(target: Target, plain: Try) -> int:
         else:
             low = middle + 1
     return low
-
-
-def _between(target: Target, trial_of: Callable[[float], Trial]) -> list[Trial]:
-    tried = []
-    low, high = 0.0, 1.0
-    for share in [0.0] + [math.nan] * MOST_HALVINGS:
-        if math.isnan(share):
-            share = (low + high) / 2
-        tried.append(trial_of(share))
-        if _is_met(target, tried[-1]):
-            break
-        if _is_above(target, tried[-1]):
-            if share == 0:
-                break
-            high = share
-        else:
-            low = share
-    return tried
 
 
 def _is_above(target: Target, trial: Trial) -> bool:
