@@ -24,7 +24,7 @@ Order = np.ndarray | None
 
 QUALITY_TABLES = ("gain", "inverse_gain", "log2_gain")
 WITHOUT_LATENTS = {
-    *("z_gain", "z_inverse_gain", "z_row", "config", "groups", "phase_groups"),
+    *("z_gain", "z_inverse_gain", "z_row", "lmbda", "config", "groups", "phase_groups"),
     *("context.bias", "context.multiplier", "context.shift", "context.clamp", "context.leaky"),
     *("cdf.starts", "cdf.row_begin", "cdf.min_symbol"),
     *("values.rows", "values.base", "values.shapes", "values.shift"),
