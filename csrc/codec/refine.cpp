@@ -20,10 +20,10 @@ namespace {
 constexpr int kSamples = 3;  // of a pixel
 // A move must save this much by its own account, in 1/65536 bit: moves are judged one by one and
 // made together. After a round that helped the threshold falls, after one that did not it rises.
-constexpr int64_t kFirstThreshold = 6 << 16;
-constexpr int64_t kAfterGain = 224, kAfterLoss = 384;  // in 1/256
-// A move shifts the latent by a quarter of a step: symbols near the next one change first.
-constexpr int kMoveBits = kInverseGainBits + 2;
+constexpr int64_t kFirstThreshold = 3 << 16;
+constexpr int64_t kAfterGain = 240, kAfterLoss = 384;  // in 1/256
+// A move shifts the latent by an eighth of a step: symbols near the next one change first.
+constexpr int kMoveBits = kInverseGainBits + 3;
 
 // What a change of a channel's symbol by one costs in distortion, in 1/65536 bit.
 struct ChannelCost {

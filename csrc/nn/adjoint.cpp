@@ -35,21 +35,39 @@ int64_t scaled(int64_t v, int shift) {
   return shift >= 0 ? round_shift(v, std::min(shift, 62)) : v * (int64_t{1} << -shift);
 }
 
-// into += g, with the larger exponent of the two and one more.
+// Smallest exponent at which sums of values of these magnitudes and exponents fit, but none that is
+// finer than both.
+int exponent_of_sum(int most_a, int exponent_a, int most_b, int exponent_b) {
+  int exponent = std::min(exponent_a, exponent_b);
+  const auto at = [&](int most, int own) {
+    const int up = own - exponent;
+    return up > 32 && most > 0 ? int64_t{1} << 40 : int64_t{most} << std::clamp(up, 0, 32);
+  };
+  const auto down = [&](int most, int own) {
+    return own >= exponent ? at(most, own) : (int64_t{most} >> std::min(exponent - own, 32)) + 1;
+  };
+  while (down(most_a, exponent_a) + down(most_b, exponent_b) > kLargest) ++exponent;
+  return exponent;
+}
+
+int64_t shifted(int16_t v, int down) {
+  return down > 0 ? (v + (int64_t{1} << (down - 1))) >> down : int64_t{v} * (int64_t{1} << -down);
+}
+
 void add(Gradient&& g, std::optional<Gradient>& into) {
   if (!into) {
     into = std::move(g);
     return;
   }
-  const int exponent = std::max(into->exponent, g.exponent) + 1;
-  const int down_a = exponent - into->exponent, down_b = exponent - g.exponent;
+  const int exponent = exponent_of_sum(largest_magnitude(into->values), into->exponent,
+                                       largest_magnitude(g.values), g.exponent);
+  const int down_a = std::clamp(exponent - into->exponent, -32, 32);
+  const int down_b = std::clamp(exponent - g.exponent, -32, 32);
   int16_t* a = into->values.data.data();
   const int16_t* b = g.values.data.data();
   parallel_for(static_cast<int64_t>(g.values.data.size()), [&](int64_t begin, int64_t end) {
-    const int sa = std::min(down_a, 17), sb = std::min(down_b, 17);
-    const int ra = 1 << (sa - 1), rb = 1 << (sb - 1);
     for (int64_t i = begin; i < end; ++i) {
-      a[i] = static_cast<int16_t>(((a[i] + ra) >> sa) + ((b[i] + rb) >> sb));
+      a[i] = static_cast<int16_t>(shifted(a[i], down_a) + shifted(b[i], down_b));
     }
   });
   into->exponent = exponent;

@@ -70,9 +70,14 @@ def test_uint8_equals_int16(target, kernel, largest, groups):
 
 @pytest.mark.parametrize(
     ("algorithm", "span", "weight_limit"),
-    zip(
-        TILES, [16383, 5461, 3276, 1820, 1092, 655], [3640, 1560, 1560, 668, 668, 668], strict=True
-    ),
+    [
+        *zip(
+            TILES,
+            [16383, 5461, 3276, 1820, 1092, 655],
+            [3640, 1560, 1560, 668, 668, 668],
+            strict=True,
+        )
+    ],
 )
 def test_limits(target, algorithm, span, weight_limit):
     x = np.zeros((9, 9, 1), np.int16)
