@@ -128,7 +128,7 @@ def encode(
     refine : "fast", "medium", "slow" or int, optional
         Spend time on a better file (requirements R1, R5): latents are searched for which bits and
         squared error together cost least. Decoding is not affected, and no file is worse than
-        without. ``"fast"`` takes about ten times as long as plain encoding; the others search by
+        without. ``"fast"`` takes about forty times as long as plain encoding; the others search by
         that many gradient steps (150, 1500) before, and need ``samebits[torch]``.
     target_bytes, target_bpp, target_psnr : number, optional
         Instead of a quality: the largest file of at most so many bytes, or bits per pixel (of the
