@@ -187,8 +187,12 @@ class PictureEncoder {
       return code(refine.given->y, hyper_of(refine.given->z_symbols.data));
     }
     EncodeResult best = code(y, Hyper(hyper));
+    int64_t least = cost(best);
     const auto offer = [&](EncodeResult&& coded) {
-      if (cost(coded) < cost(best)) best = std::move(coded);
+      const int64_t found = cost(coded);
+      if (found >= least) return;
+      least = found;
+      best = std::move(coded);
     };
     if (refine.given != nullptr) {
       check_given(*refine.given);
