@@ -61,10 +61,10 @@ Model load_model(const py::bytes& file) {
 EncodeResult py_encode(const Model& model, const Array<uint8_t>& rgb, int quality,
                        const ScheduleSpec& schedule, bool values, bool grey,
                        const std::vector<PyChunk>& chunks, int deadzone_q8,
-                       const RefineOptions& refine, const Limits& limits) {
+                       const RefineOptions& refine, bool keep_source, const Limits& limits) {
   const PictureView picture = view_of(rgb);
   const EncodeOptions options{quality,           schedule,    values, grey,
-                              chunks_of(chunks), deadzone_q8, refine};
+                              chunks_of(chunks), deadzone_q8, refine, keep_source};
   py::gil_scoped_release release;
   return encode_picture(picture, model, options, limits);
 }
@@ -199,6 +199,11 @@ void bind_results(py::module_& m) {
       .def_property_readonly("stream", [](const EncodeResult& r) { return as_bytes(r.stream); })
       .def_property_readonly("y_bits", [](const EncodeResult& r) { return bits_of(r.y_bits_q16); })
       .def_property_readonly("z_bits", [](const EncodeResult& r) { return bits_of(r.z_bits_q16); })
+      .def_property_readonly("cost", [](const EncodeResult& r) { return bits_of(r.cost_q16); })
+      .def_property_readonly("latents",
+                             [](const EncodeResult& r) {
+                               return PyLatents(as_array(r.source.y), as_array(r.source.z_symbols));
+                             })
       .def_readonly("payload_bytes", &EncodeResult::payload_bytes)
       .def_readonly("steps", &EncodeResult::steps)
       .def_readonly("lanes", &EncodeResult::lanes);
@@ -229,14 +234,14 @@ void bind_functions(py::module_& m) {
                          const std::vector<PyChunk>& chunks, int deadzone_q8, int refine_rounds,
                          int64_t refine_lmbda_q24, const std::optional<PyLatents>& latents,
                          bool keep_latents, const std::optional<Array<uint16_t>>& error_weights,
-                         int64_t max_pixels, int64_t max_bytes) {
-    GivenLatents given;
+                         bool return_latents, int64_t max_pixels, int64_t max_bytes) {
+    SourceLatents given;
     if (latents) given = {tensor_of(latents->first), tensor_of(latents->second)};
     const RefineOptions refine{latents ? &given : nullptr, refine_rounds, refine_lmbda_q24,
                                error_weights ? weights_of(*error_weights, rgb) : ErrorWeights{},
                                keep_latents};
     return py_encode(model, rgb, quality, schedule, values, grey, chunks, deadzone_q8, refine,
-                     {max_pixels, max_bytes});
+                     return_latents, {max_pixels, max_bytes});
   };
   m.def("encode_picture", encode, py::arg("model"), py::arg("rgb").noconvert(), py::kw_only(),
         py::arg("quality"), py::arg("schedule") = ScheduleSpec{}, py::arg("values") = false,
@@ -244,7 +249,8 @@ void bind_functions(py::module_& m) {
         py::arg("deadzone_q8") = kPlainRounding, py::arg("refine_rounds") = 0,
         py::arg("refine_lmbda_q24") = 0, py::arg("latents") = std::nullopt,
         py::arg("keep_latents") = false, py::arg("error_weights") = std::nullopt,
-        py::arg("max_pixels") = kDefault.max_pixels, py::arg("max_bytes") = kDefault.max_bytes);
+        py::arg("return_latents") = false, py::arg("max_pixels") = kDefault.max_pixels,
+        py::arg("max_bytes") = kDefault.max_bytes);
 
   const auto decode = [](const Model& model, const py::bytes& stream, int64_t max_pixels,
                          int64_t max_bytes) {

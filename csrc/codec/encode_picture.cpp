@@ -187,12 +187,10 @@ class PictureEncoder {
       return code(refine.given->y, hyper_of(refine.given->z_symbols.data));
     }
     EncodeResult best = code(y, Hyper(hyper));
-    int64_t least = cost(best);
+    best.cost_q16 = cost(best);
     const auto offer = [&](EncodeResult&& coded) {
-      const int64_t found = cost(coded);
-      if (found >= least) return;
-      least = found;
-      best = std::move(coded);
+      coded.cost_q16 = cost(coded);
+      if (coded.cost_q16 < best.cost_q16) best = std::move(coded);
     };
     if (refine.given != nullptr) {
       check_given(*refine.given);
@@ -223,6 +221,12 @@ class PictureEncoder {
     const int quality = options_.quality;
     StepQuantizer quantizer(model_, values_, quality, options_.deadzone_q8, y);
     EncodeResult result;
+    if (options_.keep_source) {
+      result.source.y = y;
+      result.source.z_symbols =
+          Tensor<int32_t>(sizes_.hyper_height, sizes_.hyper_width, model_.hyper_channels);
+      result.source.z_symbols.data = hyper.z.symbols;
+    }
     result.latents.y_hat =
         code_latents(model_, values_, quality, schedule_, std::move(hyper.information), quantizer);
     result.latents.z_hat = std::move(hyper.z_hat);
@@ -243,7 +247,7 @@ class PictureEncoder {
                        lmbda_of(model_, options_.quality, options_.refine));
   }
 
-  void check_given(const GivenLatents& given) const {
+  void check_given(const SourceLatents& given) const {
     const auto check = [](const auto& tensor, const char* name, int height, int width,
                           int channels) {
       if (tensor.height == height && tensor.width == width && tensor.channels == channels) return;

@@ -28,13 +28,16 @@ struct EncodeOptions {
   // Rounding offset of the latents in 1/256: 128 rounds plainly, less widens the zone of zero.
   int deadzone_q8 = kPlainRounding;
   RefineOptions refine;
+  bool keep_source = false;  // EncodeResult::source is wanted
 };
 
 struct EncodeResult {
   std::vector<uint8_t> stream;
+  SourceLatents source;     // what was coded, if it is wanted
   PictureLatents latents;   // context of the next picture of a series
   uint64_t y_bits_q16 = 0;  // what the entropy model says the symbols cost, in 1/65536 bit
   uint64_t z_bits_q16 = 0;
+  int64_t cost_q16 = 0;  // with refinement: file and distortion, see weighed_q16
   size_t payload_bytes = 0;
   int steps = 0;
   int lanes = 0;

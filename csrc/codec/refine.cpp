@@ -25,6 +25,9 @@ constexpr int64_t kAfterGain = 240, kAfterLoss = 384;  // in 1/256
 // A move shifts the latent by an eighth of a step: symbols near the next one change first.
 constexpr int kMoveBits = kInverseGainBits + 3;
 
+// How far from the middle of its symbol's interval a latent may end, in 1/8 of a step.
+constexpr int kSettledEighths = 3;
+
 // What a change of a channel's symbol by one costs in distortion, in 1/65536 bit.
 struct ChannelCost {
   Number slope;      // times the gradient
@@ -75,7 +78,7 @@ class LatentSearch {
       threshold = threshold * (helped ? kAfterGain : kAfterLoss) >> 8;
       if (helped) best = std::move(next);
     }
-    return std::move(best.y);
+    return settled(best);
   }
 
  private:
@@ -108,6 +111,22 @@ class LatentSearch {
       channels_.push_back({lmbda * step, (lmbda * curvature[c] * step * step).fixed(16),
                            static_cast<int>(round_shift(inverse_gain[c], kMoveBits))});
     }
+  }
+
+  // The latents of a state, none of them so near to another symbol that another arithmetic would
+  // round it otherwise.
+  Tensor<int16_t> settled(const State& state) const {
+    Tensor<int16_t> y = state.y;
+    const int32_t* gain = model_.gain.row(quality_);
+    for (size_t i = 0; i < y.data.size(); ++i) {
+      const int64_t step = (int64_t{1} << (2 * kGainBits)) / gain[i % y.channels];
+      const int64_t center = (int64_t{state.trace.mean.data[i]} << kGainBits) +
+                             int64_t{state.trace.symbols.data[i]} * step;
+      const int64_t most = step * kSettledEighths / 8;
+      const int64_t value = int64_t{y.data[i]} << kGainBits;
+      y.data[i] = clamp16(round_shift(std::clamp(value, center - most, center + most), kGainBits));
+    }
+    return y;
   }
 
   // The latents of a state, some of them moved.

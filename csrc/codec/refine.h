@@ -13,8 +13,8 @@ namespace samebits {
 
 inline constexpr int kMaxRefineRounds = 1000;
 
-// Latents that somebody else has searched: y as the analysis gives it, and the symbols of z.
-struct GivenLatents {
+// What is coded, before it is quantized: y as the analysis gives it, and the symbols of z.
+struct SourceLatents {
   Tensor<int16_t> y;
   Tensor<int32_t> z_symbols;
 };
@@ -27,9 +27,9 @@ struct ErrorWeights {
 
 // What is coded is the best of the analysis' own latents, those given, and those found.
 struct RefineOptions {
-  const GivenLatents* given = nullptr;  // the search begins there, if there is one
-  int rounds = 0;                       // forward and backward passes; 0: no refinement
-  int64_t lmbda_q24 = 0;                // as Model::lmbda_q24; 0: the model's own for the quality
+  const SourceLatents* given = nullptr;  // the search begins there, if there is one
+  int rounds = 0;                        // forward and backward passes; 0: no refinement
+  int64_t lmbda_q24 = 0;                 // as Model::lmbda_q24; 0: the model's own for the quality
   ErrorWeights weights;
   bool keep_given = false;  // code the latents given without a look at others
 };

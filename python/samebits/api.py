@@ -17,7 +17,7 @@ from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
-from samebits.refinement import RefineStep, error_weights, plan_of
+from samebits.refinement import Refine, RefineStep, error_weights, plan_of
 from samebits.stream_info import (
     ALPHA,
     EXIF,
@@ -89,10 +89,11 @@ def encode(
     groups: Groups = None,
     first: int | None = None,
     distribution: str = "parametric",
-    refine: str | int | None = None,
+    refine: Refine = None,
     target_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    distortion: str = "mse",
     weights: np.ndarray | None = None,
     on_step: Callable[[RefineStep], None] | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -125,7 +126,7 @@ def encode(
         How probabilities are given: ``"parametric"`` (mean and scale), or ``"values"``, a
         probability per value (arithmetic.md 9, requirement E5), for models that have a head for
         it. Decoded pixels are the same.
-    refine : "fast", "medium", "slow" or int, optional
+    refine : "fast", "medium", "slow", int or RefinePlan, optional
         Spend time on a better file (requirements R1, R5): latents are searched for which bits and
         squared error together cost least. Decoding is not affected, and no file is worse than
         without. ``"fast"`` takes about forty times as long as plain encoding; the others search by
@@ -133,6 +134,9 @@ def encode(
     target_bytes, target_bpp, target_psnr : number, optional
         Instead of a quality: the largest file of at most so many bytes, or bits per pixel (of the
         whole file); or the file nearest to this PSNR in dB. Several files are tried.
+    distortion : "mse" or "ms-ssim"
+        What a refinement by gradients weighs against bits. ``"ms-ssim"`` needs pictures of at
+        least 161 x 161.
     weights : uint8 array (H, W), optional
         With ``refine``: how much the error of each pixel counts, 255 for as much as can be and 0
         for nothing at all; their mean does not matter. For regions of interest.
@@ -172,6 +176,7 @@ def encode(
         target_bytes=target_bytes,
         target_bpp=target_bpp,
         target_psnr=target_psnr,
+        distortion=distortion,
         weights=weights,
         on_step=on_step,
         max_pixels=max_pixels,
@@ -190,10 +195,11 @@ def encode_picture(
     groups: Groups = None,
     first: int | None = None,
     distribution: str = "parametric",
-    refine: str | int | None = None,
+    refine: Refine = None,
     target_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    distortion: str = "mse",
     weights: np.ndarray | None = None,
     on_step: Callable[[RefineStep], None] | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -202,7 +208,7 @@ def encode_picture(
     """Like :func:`encode`, and tell what the encoder knows about the stream."""
     schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
     values = uses_values(distribution)
-    plan = plan_of(refine)
+    plan = plan_of(refine, distortion)
     source = read_source(picture)
     height, width = source.rgb.shape[:2]
     target = target_of(

@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from samebits import _core
-from samebits.evaluation.metrics import mse, psnr_db
+from samebits.evaluation.metrics import ms_ssim, mse, psnr_db
 from samebits.io.source import SourcePicture
-from samebits.refinement import RefinePlan, RefineStep, latents_by_gradients
+from samebits.refinement import (
+    MS_SSIM_SCALE,
+    Latents,
+    RefinePlan,
+    RefineStep,
+    latents_by_gradients,
+)
 from samebits.targets import Trial
 
 PLAIN_ROUNDING = 128
@@ -40,24 +46,26 @@ class PictureEncoder:
     limits: dict
     error_weights: np.ndarray | None = None
     on_step: Callable[[RefineStep], None] | None = None
-    searched: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    searched: dict[int, Latents] = field(default_factory=dict)
 
     def code(self, quality: int, share: float = 1.0) -> _core.EncodeResult:
         """The picture at a quality; a ``share`` below 1 makes the file smaller."""
-        plan, options = self.plan, {}
-        if plan.rounds == 0:
-            options["deadzone_q8"] = round(
-                PLAIN_ROUNDING - (1 - share) * (PLAIN_ROUNDING - WIDEST_ZERO)
-            )
+        if self.plan.rounds == 0:
+            options: dict = {"deadzone_q8": _zone_of_zero(share)}
         else:
-            options["refine_rounds"] = plan.rounds
-            options["error_weights"] = self.error_weights
-            if share < 1 and self.model.lmbda_q24:
-                lmbda = self.model.lmbda_q24[quality] * LEAST_LMBDA ** (1 - share)
-                options["refine_lmbda_q24"] = max(1, round(lmbda))
-        if plan.steps > 0:
-            options["latents"] = self._latents(quality)
-        return self._encode(quality, **options)
+            options = {
+                "refine_rounds": self.plan.rounds,
+                "error_weights": self.error_weights,
+                "refine_lmbda_q24": self._lmbda_q24(quality, share),
+            }
+        if self.plan.steps == 0:
+            return self._encode(quality, **options)
+        coded = self._encode(quality, return_latents=True, **options)
+        searched = self._search(quality, coded.latents)
+        again = self._encode(
+            quality, latents=searched, keep_latents=self.plan.rounds == 0, **options
+        )
+        return min(coded, again, key=lambda result: self._cost(quality, result))
 
     def try_plainly(self, quality: int, share: float, *, psnr: bool) -> Trial:
         """A trial without refinement."""
@@ -80,18 +88,38 @@ class PictureEncoder:
             **self.limits,
         )
 
-    def _latents(self, quality: int) -> tuple[np.ndarray, np.ndarray]:
+    def _lmbda_q24(self, quality: int, share: float) -> int:
+        """What the error weighs, 0 for the model's own."""
+        if share == 1 or not self.model.lmbda_q24:
+            return 0
+        return max(1, round(self.model.lmbda_q24[quality] * LEAST_LMBDA ** (1 - share)))
+
+    def _search(self, quality: int, start: Latents) -> Latents:
         if quality not in self.searched:
             self.searched[quality] = latents_by_gradients(
                 self.source.rgb,
+                start,
                 self.weights,
                 quality=quality,
                 schedule=self.schedule,
-                steps=self.plan.steps,
+                plan=self.plan,
                 weights=self.error_weights,
                 on_step=self.on_step,
             )
         return self.searched[quality]
+
+    def _cost(self, quality: int, coded: _core.EncodeResult) -> float:
+        """Bits of the file, and what its error counts."""
+        if self.plan.rounds > 0:
+            return coded.cost
+        samples = _core.decode_picture(self.model, coded.stream, **self.limits)
+        wanted = self.source.rgb if samples.ndim == 3 else self.source.rgb[:, :, 0].copy()
+        if self.plan.distortion == "ms-ssim":
+            error = MS_SSIM_SCALE * (1 - ms_ssim(wanted, samples))
+        else:
+            error = mse(wanted, samples)
+        lmbda = self.model.lmbda_q24[quality] / 2**24
+        return 8 * len(coded.stream) + lmbda * wanted.shape[0] * wanted.shape[1] * error
 
     def _trial(self, coded: _core.EncodeResult, *, psnr: bool) -> Trial:
         measured = float("inf")
@@ -100,3 +128,8 @@ class PictureEncoder:
             wanted = self.source.rgb if samples.ndim == 3 else self.source.rgb[:, :, 0]
             measured = psnr_db(mse(np.ascontiguousarray(wanted), samples))
         return Trial(coded, len(coded.stream), measured)
+
+
+def _zone_of_zero(share: float) -> int:
+    """Offset of the rounding of latents for a share of a quality's file."""
+    return round(PLAIN_ROUNDING - (1 - share) * (PLAIN_ROUNDING - WIDEST_ZERO))

@@ -151,7 +151,7 @@ def write_series(
     schedule = schedule_of(preset=preset, mode=mode, phases=phases, groups=groups, first=first)
     values = api.uses_values(distribution)
     plan = plan_of(refine)
-    if plan.steps > 0:
+    if plan.steps > 0:  # they would need the gradient through the pictures before
         raise InvalidArgument("pictures of a series are refined by refine='fast' only")
     if keys not in KEYS:
         raise InvalidArgument(f"keys is {keys!r}, must be {' or '.join(map(repr, KEYS))}")

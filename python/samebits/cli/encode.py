@@ -30,7 +30,7 @@ from samebits.errors import InvalidArgument
 from samebits.io.files import STANDARD, STREAM_SUFFIX, read_bytes, refuse_existing, write_bytes
 from samebits.limits import MAX_PIXELS
 from samebits.orders import MODES, PHASES, PRESETS
-from samebits.refinement import REFINEMENTS, plan_of
+from samebits.refinement import DISTORTIONS, REFINEMENTS, plan_of
 
 TARGET_NAMES = ("target_bytes", "target_bpp", "target_psnr")
 ORDER_NAMES = ("preset", "mode", "phases", "groups", "first")
@@ -74,6 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="fast | medium | slow | STEPS",
         help="spend time on a better file: latents are searched for which bits and error cost "
         "least; all but fast need samebits[torch]; decoding is not affected",
+    )
+    parser.add_argument(
+        "--distortion",
+        choices=DISTORTIONS,
+        default=DISTORTIONS[0],
+        help="what --refine medium, slow or STEPS weighs against bits; default %(default)s",
     )
     parser.add_argument(
         "--weights",
@@ -234,6 +240,7 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
             distribution="values" if arguments.values else "parametric",
             refine=arguments.refine,
             **target_arguments(arguments),
+            distortion=arguments.distortion,
             weights=None if arguments.weights is None else read_mask(arguments.weights),
             on_step=progress.step,
             max_pixels=arguments.max_pixels,

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from samebits.refinement import RefineStep, plan_of
+from samebits.refinement import MS_SSIM_SCALE, RefineStep, plan_of
 
 
 class RefineProgress:
@@ -16,8 +16,8 @@ class RefineProgress:
         self.steps: list[RefineStep] = []
         self.interrupted = arguments.interrupted
         self.pixels = pixels
+        self.distortion = arguments.distortion
         self.keep = arguments.plot is not None
-        self.plain_loss: float | None = None
         self.bar = None
         planned = plan_of(arguments.refine).steps
         if planned > 0 and arguments.jobs == 1 and not arguments.quiet:
@@ -44,12 +44,15 @@ class RefineProgress:
         if not step.rounded:
             self.bar.update()
             return
-        from samebits.evaluation.metrics import psnr_db
+        self.bar.total = step.planned
+        if self.distortion == "mse":
+            from samebits.evaluation.metrics import psnr_db
 
-        if self.plain_loss is None:
-            self.plain_loss = step.loss
+            distortion = {"psnr": f"{psnr_db(step.distortion):.2f}"}
+        else:
+            distortion = {self.distortion: f"{1 - step.distortion / MS_SSIM_SCALE:.5f}"}
         self.bar.set_postfix(
             bpp=f"{step.bits / self.pixels:.4f}",
-            psnr=f"{psnr_db(step.distortion):.2f}",
-            gain=f"{100 * (1 - step.loss / self.plain_loss):.1f} %",
+            **distortion,
+            gain=f"{100 * (1 - step.loss / step.first_loss):.1f} %",
         )

@@ -1,6 +1,7 @@
 """Samebits, JPEG, WebP, AVIF and JPEG XL behind one interface: RGB and quality in, file bytes out.
 
-Samebits also comes with refinement (``samebits-fast`` ...), measured where it is asked for.
+Samebits also comes with refinement (``samebits-fast`` ...), and with the search by gradients alone
+(``samebits-noise`` ..., as many steps as medium has), measured where they are asked for.
 The float twin of Samebits is there too, to see what going to integers cost. It writes no file: its
 size is the entropy model's estimate.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +20,10 @@ import numpy as np
 from PIL import Image, features
 
 from samebits.errors import InvalidArgument
-from samebits.refinement import REFINEMENTS
+from samebits.refinement import GRADIENT_STEPS, METHODS, REFINEMENTS, Refine, RefinePlan
 
+METHOD_CODECS = {f"samebits-{name.replace('+', '-plus')}": name for name in METHODS}
+"""The search by gradients alone: names to methods."""
 WEBP_METHOD = 6
 AVIF_SPEED = 6
 JXL_EFFORT = 7
@@ -33,6 +36,7 @@ DEFAULT_QUALITIES = {
     "jxl": (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90),
     "twin": (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
     **{f"samebits-{name}": (10, 30, 50, 70, 90) for name in REFINEMENTS},
+    **dict.fromkeys(METHOD_CODECS, (10, 30, 50, 70, 90)),
 }
 DEFAULT_CODECS = ("samebits", "jpeg", "webp", "avif", "jxl")
 
@@ -110,14 +114,24 @@ def make_codec(name: str, options: CodecOptions) -> Codec:
         "avif": _avif,
         "jxl": _jxl,
         "twin": _twin,
-        **{f"samebits-{name}": partial(_samebits, refine=name) for name in REFINEMENTS},
+        **{f"samebits-{name}": partial(_refined, name, name) for name in REFINEMENTS},
+        **{
+            name: partial(_refined, method, RefinePlan(GRADIENT_STEPS["medium"], method=method))
+            for name, method in METHOD_CODECS.items()
+        },
     }
     if name not in makers:
         raise InvalidArgument(f"unknown codec {name!r}; there are {', '.join(makers)}")
     return makers[name](options)
 
 
-def _samebits(options: CodecOptions, refine: str | None = None) -> Codec:
+def _refined(name: str, refine: Refine, options: CodecOptions) -> Codec:
+    codec = _samebits(options, refine)
+    label = f"Samebits, refined ({name})"
+    return replace(codec, name=f"samebits-{name.replace('+', '-plus')}", label=label)
+
+
+def _samebits(options: CodecOptions, refine: Refine = None) -> Codec:
     import samebits
     from samebits import api, kernels
 
@@ -127,8 +141,8 @@ def _samebits(options: CodecOptions, refine: str | None = None) -> Codec:
         return EncodedFile(encoded.stream, len(encoded.stream), estimate)
 
     return Codec(
-        name="samebits" if refine is None else f"samebits-{refine}",
-        label="Samebits" if refine is None else f"Samebits, refined ({refine})",
+        name="samebits",
+        label="Samebits",
         settings=f"Samebits {samebits.__version__}, target {kernels.target()}",
         encode=encode,
         decode=lambda data: as_rgb(api.decode(data, model=options.model)),

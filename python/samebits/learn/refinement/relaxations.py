@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from samebits.errors import InvalidArgument
+from samebits.refinement import METHODS
 
 from ..models.likelihood import rounding_noise
 from ..models.network import ste_round
@@ -20,7 +21,7 @@ from ..models.network import ste_round
 Quantize = Callable[[Tensor], Tensor]
 
 HIGHEST_TEMPERATURE = 0.5
-LOWEST_TEMPERATURE = 0.08
+LOWEST_TEMPERATURE = 0.2
 HELD_SHARE = 0.3
 """Of the budget: how long the temperature stays at its highest."""
 SIGMOID_SCALE = 2.3
@@ -59,12 +60,6 @@ def _atanh(distance: Tensor) -> Tensor:
 
 def _scaled_sigmoid(distance: Tensor) -> Tensor:
     return torch.nn.functional.logsigmoid(-SIGMOID_SCALE * torch.logit(distance))
-
-
-METHODS = ("noise", "ste", "sga", "sga+")
-"""noise: uniform noise (US 2020/0366914); ste: straight-through rounding; sga: stochastic Gumbel
-annealing (Yang, Bamler and Mandt 2020); sga+: the same with scaled sigmoid logits
-(Perugachi-Diaz and others 2024)."""
 
 
 def relaxation(method: str, used: float) -> Quantize:

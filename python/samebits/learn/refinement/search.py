@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from samebits.errors import InvalidArgument
-from samebits.refinement import RefineStep
+from samebits.refinement import METHODS, RefineStep
 
 from ..models.network import ste_round
 from .refinable import Latents, RefinableModel
-from .relaxations import METHODS, relaxation
+from .relaxations import relaxation
 
-LEARNING_RATES = {"noise": 1e-2, "ste": 3e-3, "sga": 5e-3, "sga+": 5e-3}
+LEARNING_RATES = {"noise": 1e-2, "ste": 3e-3, "sga": 1e-2, "sga+": 1e-2}
 """Adam's, in quantization steps."""
+ADAM_EPSILON = 0.1
+"""In bits a step: what matters less than this to the loss moves slowly. Adam's own makes the
+tiniest gradient of a zero latent a full step."""
 STRAIGHT_THROUGH_SHARE = 0.1
 """Of the budget: the last stage, straight-through rounding from the best latents."""
 STRAIGHT_THROUGH_RATE = 0.1
@@ -88,6 +91,7 @@ def refine_latents(
     learning_rate: float | None = None,
     optimizer: Callable[[list[Tensor], float], torch.optim.Optimizer] | None = None,
     distortion: Distortion = mean_squared_error,
+    start: Latents | None = None,
     progress: Callable[[RefineStep], None] | None = None,
 ) -> Refined:
     """Search latents that cost least for each picture alone; the model stays as it is (R1, R2).
@@ -102,14 +106,16 @@ def refine_latents(
         With ``until_converged`` the search ends when nothing is gained any more, and the relaxation
         is that of the end of the schedule throughout if no other budget is given.
     learning_rate : in quantization steps; by method when not given.
-    optimizer : makes one from tensors and a learning rate; Adam when not given.
+    optimizer : makes one from tensors and a learning rate; Adam with ``ADAM_EPSILON`` when not
+        given.
     distortion : see ``Distortion``; mean squared error when not given.
+    start : where to begin; what ``model.latents(x)`` gives when not given.
     progress : hears of every step.
 
     Returns
     -------
     Refined
-        Never worse than the encoder's own latents, picture by picture, as this model sees it.
+        Never worse than where it began, picture by picture, as this model sees it.
 
     Warns
     -----
@@ -122,9 +128,9 @@ def refine_latents(
         An argument is not what it should be.
     """
     rate = _checked(method, steps, seconds, until_converged, learning_rate)
-    search = _Search(model, x, lmbda, distortion)
+    search = _Search(model, x, lmbda, distortion, start, steps or 0)
     budget = Budget(steps, seconds)
-    make = optimizer or (lambda tensors, rate: torch.optim.Adam(tensors, lr=rate))
+    make = optimizer or (lambda tensors, rate: torch.optim.Adam(tensors, lr=rate, eps=ADAM_EPSILON))
     search.run(
         method, budget, rate=rate, make=make, until_converged=until_converged, progress=progress
     )
@@ -154,15 +160,23 @@ def _checked(
 
 class _Search:
     def __init__(
-        self, model: RefinableModel, x: Tensor, lmbda: float, distortion: Distortion
+        self,
+        model: RefinableModel,
+        x: Tensor,
+        lmbda: float,
+        distortion: Distortion,
+        start: Latents | None,
+        planned: int,
     ) -> None:
         self.model, self.x, self.distortion = model, x, distortion
         self.weight = lmbda * x.shape[-2] * x.shape[-1]
+        self.planned = planned
         self.begin = time.monotonic()
         self.step = 0
         self.history: list[RefineStep] = []
         with torch.no_grad():
-            plain = {name: value.detach() for name, value in model.latents(x).items()}
+            start = model.latents(x) if start is None else start
+            plain = {name: value.detach() for name, value in start.items()}
             self.best = {name: value.clone() for name, value in plain.items()}
             self.plain_loss, *self.plain = self._loss(plain, ste_round)
         self.best_loss = self.plain_loss.clone()
@@ -197,7 +211,7 @@ class _Search:
             if not self._descend(optimizer, quantize, progress):
                 break
             every = CONVERGED_EVERY if no_schedule else None
-            due = self.step % every == 0 if every else straight or used - looked >= 1 / EVALUATIONS
+            due = self.step % every == 0 if every else used - looked >= 1 / EVALUATIONS
             if due:
                 looked = used
                 self._look(progress)
@@ -246,12 +260,14 @@ class _Search:
 
     def _note(self, loss, bits, error, *, rounded: bool, progress) -> None:
         note = RefineStep(
-            self.step,
-            time.monotonic() - self.begin,
-            float(bits.detach().mean()),
-            float(error.detach().mean()),
-            float(loss.detach().mean()),
-            rounded,
+            step=self.step,
+            planned=self.planned,
+            seconds=time.monotonic() - self.begin,
+            bits=float(bits.detach().mean()),
+            distortion=float(error.detach().mean()),
+            loss=float(loss.detach().mean()),
+            first_loss=float(self.plain_loss.mean()),
+            rounded=rounded,
         )
         self.history.append(note)
         if progress is not None:

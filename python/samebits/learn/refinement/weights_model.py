@@ -22,7 +22,7 @@ from ...kernels import CdfTables
 from ..models.config import ModelConfig
 from ..models.entropy_model import EntropyModel
 from ..models.likelihood import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS, gaussian_bits
-from ..models.network import Network, Op
+from ..models.network import Network, Op, ste_round
 from ..models.schedule import order_of_steps
 from .refinable import Latents
 from .relaxations import Quantize
@@ -31,7 +31,8 @@ PIXEL_OFFSET = 128
 GAIN_ONE = 2.0**24
 INVERSE_GAIN_ONE = 2.0**8
 LOG_SCALE = 1024.0
-PROXY_LIMIT = 8191
+SETTLED = 3 / 8
+"""How far from the middle of its symbol's interval a latent may end, in steps."""
 
 
 class WeightsModel(nn.Module):
@@ -121,13 +122,20 @@ class WeightsModel(nn.Module):
 
     def decode(self, latents: Mapping[str, Tensor], quantize: Quantize) -> tuple[Tensor, Tensor]:
         """As of :class:`RefinableModel`; pictures are those of whole latents, not cropped."""
-        y, z = latents["y"], latents["z"]
-        height, width = y.shape[-2:]
-        z_symbols = quantize(z)
+        z_symbols = quantize(latents["z"])
         z_bits = gaussian_bits(z_symbols, self.z_scale).sum((1, 2, 3))
+        y_hat, bits, _ = self._code(latents["y"], z_symbols, quantize)
+        x_hat = (self.g_s(y_hat) + PIXEL_OFFSET).clamp(0, 255)
+        return bits.sum((1, 2, 3)) + z_bits, x_hat
+
+    def _code(
+        self, y: Tensor, z_symbols: Tensor, quantize: Quantize
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """y_hat, bits and symbols of y in units of the step."""
+        height, width = y.shape[-2:]
         out = self.h_s(z_symbols * self.z_inverse_gain)[..., :height, :width]
         features, prediction = out.split([self.features, y.shape[1]], 1)
-        y_hat, bits, _ = self.entropy(
+        return self.entropy(
             y / self.gain,
             prediction,
             features,
@@ -138,14 +146,27 @@ class WeightsModel(nn.Module):
             noise=False,
             quantize=quantize,
         )
-        x_hat = self.g_s(y_hat) + PIXEL_OFFSET
-        return bits.sum((1, 2, 3)) + z_bits, x_hat
 
+    def from_integers(self, y: np.ndarray, z_symbols: np.ndarray) -> Latents:
+        """Latents of one picture as the integer encoder has them; the other way of `integers`."""
+        device = self.gain.device
+        y, z = (
+            torch.from_numpy(a.transpose(2, 0, 1)[None].astype(np.float32)) for a in (y, z_symbols)
+        )
+        return {"y": y.to(device) * self.gain, "z": z.to(device)}
+
+    @torch.no_grad()
     def integers(self, latents: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
         """What the integer encoder takes of one picture: y (int16 (h, w, M)) and the hyper-latent
-        symbols (int32 (h/4, w/4, Nz))."""
-        y = torch.round(latents["y"] / self.gain.cpu()).clamp(-32767, 32767)
+        symbols (int32 (h/4, w/4, Nz)). y is kept off the edges of its symbols' intervals, where
+        integers could round it otherwise."""
         z = torch.floor(latents["z"] + 0.5).clamp(-(2**14), 2**14)
+        y_hat, _, symbols = self._code(latents["y"], z, ste_round)
+        mean = y_hat - symbols * self.inverse_gain
+        offset = (latents["y"] / self.gain - mean) * self.gain - symbols
+        y = mean + (symbols + offset.clamp(-SETTLED, SETTLED)) / self.gain
+        y = torch.round(y).clamp(-32767, 32767).cpu()
+        z = z.cpu()
         return (
             np.ascontiguousarray(y[0].permute(1, 2, 0).to(torch.int16).numpy()),
             np.ascontiguousarray(z[0].permute(1, 2, 0).to(torch.int32).numpy()),

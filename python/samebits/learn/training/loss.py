@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from samebits.refinement import MS_SSIM_SCALE
+
 from ..models import ModelConfig
 from ..models.picture_model import Coded
-
-MS_SSIM_SCALE = 2400.0
-"""1 - MS-SSIM times this is comparable with a mean squared error of the same picture."""
 
 
 @dataclass(frozen=True)
