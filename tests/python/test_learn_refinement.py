@@ -16,11 +16,18 @@ torch = pytest.importorskip("torch")
 import samebits  # noqa: E402
 from samebits import _core  # noqa: E402
 from samebits.errors import InvalidArgument  # noqa: E402
+from samebits.evaluation.metrics import ms_ssim  # noqa: E402
 from samebits.learn.export.calibration import calibrate  # noqa: E402
 from samebits.learn.export.exporter import export_model, write_exported  # noqa: E402
 from samebits.learn.models.network import ste_round  # noqa: E402
-from samebits.learn.refinement import METHODS, WeightsModel, refine_latents  # noqa: E402
+from samebits.learn.refinement import (  # noqa: E402
+    METHODS,
+    WeightsModel,
+    refine_latents,
+)
+from samebits.learn.refinement import pictures as picture_search  # noqa: E402
 from samebits.learn.refinement.relaxations import relaxation  # noqa: E402
+from samebits.refinement import RefinePlan  # noqa: E402
 from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
 from tiny_model import tiny_model as tiny_weights  # noqa: E402
 
@@ -234,3 +241,107 @@ def tiny_file(folder):
 def test_weights_without_known_gradient(tmp_path):
     with pytest.raises(InvalidArgument):
         WeightsModel(tiny_file(tmp_path), quality=50)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (24, 36), (33, 7), (250, 97), (97, 400)])
+def test_tiles_cover_a_picture_once(height, width):
+    count = np.zeros((height, width), int)
+    for inner, outer in picture_search.tiles_of(height, width):
+        count[inner.latents] += 1
+        assert inner.bottom - inner.top <= picture_search.MOST_TILE + 4
+        for box in (inner, outer):
+            assert box.top % 4 == box.left % 4 == 0
+            assert 0 <= box.top < box.bottom <= height
+            assert 0 <= box.left < box.right <= width
+        part = np.zeros((height, width))[outer.latents]
+        assert part[inner.within(outer).latents].size == (
+            (inner.bottom - inner.top) * (inner.right - inner.left)
+        )
+    assert (count == 1).all()
+
+
+def test_search_in_tiles(weights, monkeypatch):
+    array = as_array(smooth_pictures(count=1, size=150, seed=9)[0])[:, :120].copy()
+
+    def cost(stream):
+        error = samebits.decode(stream, model=weights).astype(float) - array
+        return 8 * len(stream) + lmbda * np.square(error).sum() / 3
+
+    lmbda = WeightsModel(weights, quality=QUALITY).lmbda
+    plan = RefinePlan(6, method="ste")
+    costs, heard = [], []
+    for tile in (96, 4):
+        monkeypatch.setattr(picture_search, "MOST_TILE", tile)
+        torch.manual_seed(0)
+        heard.clear()
+        stream = samebits.encode(
+            array, model=weights, quality=QUALITY, refine=plan, on_step=heard.append
+        )
+        costs.append(cost(stream))
+    plain = cost(samebits.encode(array, model=weights, quality=QUALITY))
+    assert costs[0] < plain
+    assert costs[1] < plain
+    # 10 x 8 latents: 3 x 2 tiles, whose steps follow each other.
+    assert [step.step for step in heard if not step.rounded] == list(range(1, 6 * 6 + 1))
+    assert {step.planned for step in heard} == {6 * 6}
+
+
+def test_ms_ssim_as_distortion(weights):
+    array = as_array(smooth_pictures(count=1, size=180, seed=4)[0])
+    options = {"model": weights, "quality": 20, "distortion": "ms-ssim"}
+    plain = samebits.encode(array, model=weights, quality=20)
+    heard = []
+    refined = samebits.encode(array, refine=25, on_step=heard.append, **options)
+    lmbda = WeightsModel(weights, quality=20).lmbda
+
+    def cost(stream):
+        similarity = ms_ssim(array, samebits.decode(stream, model=weights))
+        return 8 * len(stream) + lmbda * array[..., 0].size * 2400 * (1 - similarity)
+
+    assert cost(refined) < cost(plain)
+    # What the search measures is what the metric says of the file.
+    first = next(step for step in heard if step.rounded)
+    similarity = ms_ssim(array, samebits.decode(plain, model=weights))
+    assert first.distortion == pytest.approx(2400 * (1 - similarity), rel=0.1)
+    smaller = array[:100].copy()
+    with pytest.raises(InvalidArgument, match="too small for MS-SSIM"):
+        samebits.encode(smaller, refine=5, **options)
+    with pytest.raises(InvalidArgument, match="'medium'"):
+        samebits.encode(array, refine="fast", **options)
+    mask = np.ones(array.shape[:2], np.uint8)
+    with pytest.raises(InvalidArgument, match="weights do not go"):
+        samebits.encode(array, refine=5, weights=mask, **options)
+    target = len(refined) + 20
+    met = samebits.encode(array, refine=5, model=weights, distortion="ms-ssim", target_bytes=target)
+    assert len(met) <= target
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        RefinePlan(3, method="guess"),
+        RefinePlan(-1),
+        RefinePlan(1, rounds=4000),
+        RefinePlan(2, rounds=1, distortion="ms-ssim"),
+        RefinePlan(2, distortion="lpips"),
+    ],
+)
+def test_plans_that_are_refused(plan):
+    with pytest.raises(InvalidArgument):
+        samebits.encode(np.zeros((32, 32, 3), np.uint8), refine=plan)
+
+
+def test_no_worse_than_fast(weights, pictures):
+    """What gradients find is taken only where it beats what the native search found."""
+    array = as_array(pictures[1])
+    lmbda = WeightsModel(weights, quality=QUALITY).lmbda
+
+    def cost(stream):
+        error = samebits.decode(stream, model=weights).astype(float) - array
+        return 8 * len(stream) + lmbda * np.square(error).sum() / 3
+
+    fast, few = (
+        cost(samebits.encode(array, model=weights, quality=QUALITY, refine=refine))
+        for refine in ("fast", 1)
+    )
+    assert few <= fast
