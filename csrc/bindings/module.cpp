@@ -13,5 +13,6 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_schedules(m);
   samebits::bind_codec(m);
   samebits::bind_series(m);
+  samebits::bind_stability(m);
   samebits::bind_cuda(m);
 }
