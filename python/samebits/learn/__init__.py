@@ -10,3 +10,7 @@ except ImportError as error:  # pragma: no cover - exercised by a subprocess tes
     raise ImportError(
         "samebits.learn needs torch: install it with pip install 'samebits[torch]'"
     ) from error
+
+from .stability import stabilize
+
+__all__ = ["stabilize"]

@@ -1,7 +1,7 @@
 """Ambiguous intervals: which outputs of a network another machine may round otherwise (S0).
 
-A network's floating-point outputs become integers: pixels by rounding (scenario 1), or an index of a
-table by thresholds (scenario 2). Two machines' outputs differ by at most a precision d. What lies
+A network's floating-point outputs become integers: pixels by rounding (scenario 1), or an index of
+a table by thresholds (scenario 2). Two machines' outputs differ by at most a precision d. What lies
 within d of a boundary on the decoder's machine is ambiguous there; all of that lies within 2 d on
 the encoder's (EP 4 156 691).
 """

@@ -1,0 +1,80 @@
+"""Any torch model, with the same outputs on every machine (S5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from samebits.errors import InvalidArgument
+
+from .exact_arithmetic import ExactArithmetic
+from .integer_sums import FLOAT64_BITS, Scaling, ScalingReport
+
+
+class Stabilized:
+    """A model whose methods compute in :class:`ExactArithmetic`.
+
+    It is called as the model is, and has all its attributes; methods that decode a stream belong in
+    it as well as those that made it.
+
+    Attributes
+    ----------
+    model : torch.nn.Module, as it was given.
+    reports : list of ScalingReport
+        Factors of the sums of products of the last call.
+    """
+
+    def __init__(self, model: nn.Module, scaling: Scaling) -> None:
+        self.model = model
+        self.scaling = scaling
+        self.reports: list[ScalingReport] = []
+
+    def __call__(self, *args, **kwargs) -> Any:
+        return self._run(self.model, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.model, name)
+        if isinstance(value, nn.Module) or not callable(value):
+            return value
+        return lambda *args, **kwargs: self._run(value, args, kwargs)
+
+    def _run(self, function, args: tuple, kwargs: dict) -> Any:
+        arithmetic = ExactArithmetic(self.scaling)
+        with torch.no_grad(), arithmetic:
+            result = function(*args, **kwargs)
+        self.reports = arithmetic.reports
+        return result
+
+
+def stabilize(
+    model: nn.Module,
+    *,
+    significant_bits: int = FLOAT64_BITS,
+    scaling: str = "separate",
+    bound: str = "l1",
+) -> Stabilized:
+    """The same model, whose outputs are the same bits on every machine, device and thread count.
+
+    Convolutions, transposed convolutions, linear layers, products of matrices, sums and average
+    pooling are computed as sums of integers; other functions by correctly rounded operations and
+    tables. There is no gradient, and the model's weights are left as they are.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, in evaluation mode.
+    significant_bits : S of EP 4 156 691: sums stay within 2**(S + 1). 52 (the default) fits
+        float64 and changes outputs hardly more than float32's own rounding; up to 23 fits float32.
+    scaling : "separate" or "joint", the document's choices of factors.
+    bound : "l1" (of the weights themselves) or "worst" (the document's).
+
+    Raises
+    ------
+    InvalidArgument
+        The model is in training mode, or an option is not what it should be. Calls of the model
+        raise it for operations that cannot be made exact, which they name.
+    """
+    if any(part.training for part in model.modules()):
+        raise InvalidArgument("the model is in training mode; call eval() before")
+    return Stabilized(model, Scaling(significant_bits, scaling, bound))
