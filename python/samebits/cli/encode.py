@@ -251,7 +251,12 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
     if arguments.plot is not None:
         from samebits.evaluation.refinement_plot import plot_refinement
 
-        plot_refinement(progress.steps, Path(arguments.plot), pixels=pixels)
+        plot_refinement(
+            progress.steps,
+            Path(arguments.plot),
+            pixels=pixels,
+            distortion=arguments.distortion,
+        )
     info = samebits.info(stream, model=arguments.model)
     return {
         "output": output,

@@ -7,18 +7,20 @@ from pathlib import Path
 
 from samebits.evaluation.metrics import psnr_db
 from samebits.io.files import writing
-from samebits.refinement import RefineStep
+from samebits.refinement import MS_SSIM_SCALE, RefineStep
 
 RELAXED, ROUNDED = "#9a9a9a", "#d1495b"
 
 
-def plot_refinement(steps: Sequence[RefineStep], path: Path, *, pixels: int) -> None:
+def plot_refinement(
+    steps: Sequence[RefineStep], path: Path, *, pixels: int, distortion: str = "mse"
+) -> None:
     """Write a picture (by the suffix of ``path``: .png, .svg, .pdf) of what a search went through.
 
     Parameters
     ----------
-    steps : as they were heard. ``distortion`` must be a mean squared error.
-    pixels : of the picture, for bits per pixel.
+    steps : as they were heard. pixels : of the picture, for bits per pixel.
+    distortion : what the search weighed, of ``DISTORTIONS``.
     """
     from matplotlib.figure import Figure
 
@@ -29,9 +31,9 @@ def plot_refinement(steps: Sequence[RefineStep], path: Path, *, pixels: int) -> 
         style = {"color": color, "linewidth": 1.8 if rounded else 0.9, "label": label}
         at = [step.step for step in chosen]
         rate.plot(at, [step.bits / pixels for step in chosen], **style)
-        level.plot(at, [psnr_db(step.distortion) for step in chosen], **style)
+        level.plot(at, [_level(step, distortion) for step in chosen], **style)
     rate.set_ylabel("bits per pixel, by the model")
-    level.set_ylabel("PSNR, dB")
+    level.set_ylabel("PSNR, dB" if distortion == "mse" else "MS-SSIM")
     level.set_xlabel("gradient step")
     for axes in (rate, level):
         axes.grid(color="#dddddd", linewidth=0.6)
@@ -39,3 +41,9 @@ def plot_refinement(steps: Sequence[RefineStep], path: Path, *, pixels: int) -> 
     rate.legend(frameon=False)
     with writing(path, overwrite=True) as file:
         figure.savefig(file, format=path.suffix.lstrip(".") or "png", dpi=130)
+
+
+def _level(step: RefineStep, distortion: str) -> float:
+    if distortion == "mse":
+        return psnr_db(step.distortion)
+    return 1 - step.distortion / MS_SSIM_SCALE
