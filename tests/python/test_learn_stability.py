@@ -64,7 +64,7 @@ class Everything(nn.Module):
         y = F.elu(y) + F.silu(y) + torch.exp(-y.abs()) + torch.log(y.abs() + 1)
         y = y / torch.sqrt((y**2).mean(1, keepdim=True) + 1e-3) + y.rsqrt().nan_to_num(0.0)
         y = self.up(y) + torch.erf(y.mean((1, 2, 3), keepdim=True))
-        y = self.layer_norm(self.linear(y.permute(0, 2, 3, 1)))
+        y = self.layer_norm(self.linear(y.permute(0, 2, 3, 1)))  # linear of what is not contiguous
         tokens = y.flatten(1, 2)
         y = y + (torch.softmax(tokens @ tokens.transpose(1, 2), -1) @ tokens).view_as(y)
         y = F.pixel_shuffle(self.last(y.permute(0, 3, 1, 2)), 2)

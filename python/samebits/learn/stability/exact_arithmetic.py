@@ -8,11 +8,14 @@ operations into one. The same inputs and weights give the same bits on every mac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from samebits.errors import InvalidArgument
@@ -61,14 +64,24 @@ class ExactArithmetic(TorchDispatchMode):
         super().__init__()
         self.scaling = Scaling() if scaling is None else scaling
         self.reports: list[ScalingReport] = []
+        self.composites = _Composites(self)
+
+    def __enter__(self):
+        self.composites.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        self.composites.__exit__(*error)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
-        if not any(_is_floating(value) for value in (*args, *kwargs.values())):
+        floating = any(_is_floating(value) for value in (*args, *kwargs.values()))
+        if self.composites.sleeping or not floating:
             return func(*args, **kwargs)
         if name in HANDLERS:
-            return HANDLERS[name](self, *args, **kwargs)
+            return self.handled(HANDLERS[name], *args, **kwargs)
         if name in EXACT:
             return func(*args, **kwargs)
         with self:
@@ -77,12 +90,44 @@ class ExactArithmetic(TorchDispatchMode):
             return result
         raise InvalidArgument(f"the operation {func.name()} cannot be made exact")
 
+    def handled(self, handler: Callable, *args, **kwargs) -> Any:
+        """What a handler gives, in torch's usual memory format whatever that of its inputs is:
+        models, and torch itself, may choose operations by it."""
+        with self.composites.asleep():
+            result = handler(self, *args, **kwargs)
+        return result.contiguous() if isinstance(result, Tensor) else result
+
     def noted(self, result: tuple[Tensor, ScalingReport | None]) -> Tensor:
         """The sum, its report kept."""
         y, report = result
         if report is not None:
             self.reports.append(report)
         return y
+
+
+class _Composites(TorchFunctionMode):
+    """Catches functions that torch would take apart in one way or another, by its version and the
+    memory format of their inputs."""
+
+    def __init__(self, arithmetic: ExactArithmetic) -> None:
+        super().__init__()
+        self.arithmetic = arithmetic
+        self.sleeping = False
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        handler = None if self.sleeping else COMPOSITES.get(func)
+        if handler is None:
+            return func(*args, **kwargs)
+        return self.arithmetic.handled(handler, *args, **kwargs)
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        before, self.sleeping = self.sleeping, True
+        try:
+            yield
+        finally:
+            self.sleeping = before
 
 
 def _is_floating(value: Any) -> bool:
@@ -130,7 +175,19 @@ def _bmm(mode, a, b):
 def _linear(mode, x, weight, bias=None):
     rows = x.reshape(-1, x.shape[-1])
     y = mode.noted(stable_matmul(rows, weight.t(), bias, mode.scaling))
-    return y.view(*x.shape[:-1], len(weight))
+    return y.reshape(*x.shape[:-1], len(weight))
+
+
+def _matmul(mode, a, b):
+    if a.ndim == 1 or b.ndim == 1:
+        wide = _matmul(mode, a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b)
+        wide = wide.squeeze(-2) if a.ndim == 1 else wide
+        return wide.squeeze(-1) if b.ndim == 1 else wide
+    if b.ndim == 2:
+        return _linear(mode, a, b.t())
+    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    left, right = (one.expand(*batch, *one.shape[-2:]).flatten(0, -3) for one in (a, b))
+    return _bmm(mode, left, right).view(*batch, a.shape[-2], b.shape[-1])
 
 
 def _add(mode, a, b, *, alpha=1):
@@ -301,4 +358,11 @@ HANDLERS: dict[str, Callable] = {
     "sum": _sum,
     "tanh": _of(functions.tanh),
     "tanh_": _in_place(_of(functions.tanh)),
+}
+
+COMPOSITES: dict[Callable, Callable] = {
+    linear: _linear,
+    torch.matmul: _matmul,
+    Tensor.matmul: _matmul,
+    Tensor.__matmul__: _matmul,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -294,8 +294,10 @@ def stable_matmul(
     a: Tensor, b: Tensor, bias: Tensor | None, scaling: Scaling
 ) -> tuple[Tensor, ScalingReport | None]:
     """(n, k) times (k, m), every row of ``a`` with a factor of its own, so that rows do not depend
-    on what else is in the batch."""
-    return scaled_sum(a, b.t(), bias, scaling, product=lambda x, w: x @ w.t())
+    on what else is in the batch. Factors are always separate: ``b`` would have joint ones for every
+    row."""
+    separate = replace(scaling, factors="separate")
+    return scaled_sum(a, b.t(), bias, separate, product=lambda x, w: x @ w.t())
 
 
 def stable_total(x: Tensor, dims: list[int], keepdim: bool, bits: int = FLOAT64_BITS) -> Tensor:

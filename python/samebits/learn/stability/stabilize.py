@@ -43,7 +43,7 @@ class Stabilized:
     def _run(self, function, args: tuple, kwargs: dict) -> Any:
         arithmetic = ExactArithmetic(self.scaling)
         with torch.no_grad(), arithmetic:
-            result = function(*args, **kwargs)
+            result = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
         self.reports = arithmetic.reports
         return result
 
@@ -78,3 +78,8 @@ def stabilize(
     if any(part.training for part in model.modules()):
         raise InvalidArgument("the model is in training mode; call eval() before")
     return Stabilized(model, Scaling(significant_bits, scaling, bound))
+
+
+def _plain(value: Any) -> Any:
+    """Tensors in torch's usual memory format, since models may choose operations by it."""
+    return value.contiguous() if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,100 @@
+"""The float twin as a codec: fails elsewhere, unless it is made stable (S1, S3, S5, S6)."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from samebits.errors import SamebitsError  # noqa: E402
+from samebits.learn.export.calibration import calibrate  # noqa: E402
+from samebits.learn.export.exporter import export_model, write_exported  # noqa: E402
+from samebits.learn.stability import Scaling  # noqa: E402
+from samebits.learn.stability.float_codec import FloatCodec, Stabilization  # noqa: E402
+from samebits.stability import Precision  # noqa: E402
+from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
+
+NOISE = 1e-4
+
+
+def noisy(network, *tensors):
+    """An environment whose networks give slightly other numbers."""
+    y = network(*tensors)
+    random = torch.Generator().manual_seed(y.numel())
+    return y + NOISE * (2 * torch.rand(y.shape, generator=random) - 1)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    model = tiny_model()
+    exported = export_model(model, calibrate(model, smooth_pictures(count=4, size=64)))
+    path = tmp_path_factory.mktemp("stability") / "tiny.safetensors"
+    write_exported(exported, path, name="tiny")
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [
+        np.ascontiguousarray(x.permute(1, 2, 0).numpy()[:90, :77])
+        for x in smooth_pictures(count=3, size=96, seed=3)
+    ]
+
+
+def decoded(weights, picture, stabilization, run):
+    here = FloatCodec(weights, quality=70, stabilization=stabilization)
+    there = FloatCodec(weights, quality=70, stabilization=stabilization, run=run)
+    stream, sizes = here.encode(picture)
+    wanted = here.decode(stream)
+    assert wanted.shape == picture.shape
+    assert np.abs(wanted.astype(int) - picture).mean() < 60
+    try:
+        return wanted, there.decode(stream), sizes
+    except SamebitsError:
+        return wanted, None, sizes
+
+
+def test_without_stabilization_other_machines_differ(weights, pictures):
+    results = [decoded(weights, picture, Stabilization(), noisy) for picture in pictures]
+    assert not all(found is not None and (found == wanted).all() for wanted, found, _ in results)
+
+
+@pytest.mark.parametrize("adjustment", ["none", "channels"])
+def test_codes_repair(weights, pictures, adjustment):
+    # Rows have 8 to an octave, and errors of one step go on into the next.
+    stabilization = Stabilization(
+        rows=Precision(0.05), pixels=Precision(0.05), adjustment=adjustment
+    )
+    for picture in pictures:
+        wanted, found, sizes = decoded(weights, picture, stabilization, noisy)
+        assert found is not None
+        assert (found == wanted).all()
+        assert sizes.rows > 0
+        assert sizes.pixels > 0
+
+
+def test_exact_arithmetic(weights, pictures):
+    def strided(network, *tensors):
+        return network(*(x.contiguous(memory_format=torch.channels_last) for x in tensors))
+
+    threads = torch.get_num_threads()
+    try:
+        with torch.backends.mkldnn.flags(enabled=False):
+            torch.set_num_threads(1)
+            stabilization = Stabilization(exact=Scaling())
+            wanted, found, sizes = decoded(weights, pictures[0], stabilization, strided)
+    finally:
+        torch.set_num_threads(threads)
+    assert (found == wanted).all()
+    assert sizes.rows == sizes.pixels == 0
+
+
+def test_damage_is_an_error(weights, pictures):
+    codec = FloatCodec(
+        weights,
+        quality=70,
+        stabilization=Stabilization(rows=Precision(0.01), pixels=Precision(0.01)),
+    )
+    stream, _ = codec.encode(pictures[0])
+    for size in (0, 3, 8, 40, len(stream) - 1):
+        with pytest.raises(SamebitsError):
+            codec.decode(stream[:size])
