@@ -2,6 +2,7 @@
 
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from samebits.kernels import CdfTables, range_encode  # noqa: E402
 from samebits.learn.models.likelihood import gaussian_bits  # noqa: E402
 from samebits.learn.models.schedule import default_order  # noqa: E402
 from samebits.learn.models.transforms import PIXEL_UNIT  # noqa: E402
+from samebits.learn.training.ambiguity import AmbiguityTerm, ambiguity  # noqa: E402
 from samebits.learn.training.coded_steps import coded_steps  # noqa: E402
 from samebits.learn.training.loss import rate_distortion_loss  # noqa: E402
 from samebits.learn.training.perceptual import PerceptualTerm  # noqa: E402
@@ -53,9 +55,7 @@ def coded():
 def test_the_perceptual_term_is_added_to_the_distortion(stub, coded):
     x, quality, result = coded
     plain = rate_distortion_loss(x, result, quality, TINY_CONFIG)
-    more = rate_distortion_loss(
-        x, result, quality, TINY_CONFIG, perceptual=PerceptualTerm(50.0, CPU)
-    )
+    more = rate_distortion_loss(x, result, quality, TINY_CONFIG, terms=[PerceptualTerm(50.0, CPU)])
     assert more.loss > plain.loss
     assert torch.equal(more.mse, plain.mse)
     more.loss.backward()
@@ -109,3 +109,43 @@ def test_the_real_rate_is_near_the_estimate(coded):
     assert torch.allclose(estimate, result.y_bits, rtol=1e-3)
     real = real_bpp(model, x, quality, steps) * 2 * SIZE * SIZE
     assert real == pytest.approx((result.y_bits + result.z_bits).sum().item(), rel=0.15)
+
+
+def test_ambiguity_is_that_of_the_document():
+    outputs = torch.tensor([3.0, 3.5, 3.49, 3.51, 3.45, 2.5, -0.5, -0.48])
+    wanted = torch.tensor([0.0, 0.05, 0.04, 0.04, 0.0, 0.05, 0.05, 0.03])
+    assert torch.allclose(ambiguity(outputs, 0.05), wanted, atol=1e-6)
+
+
+def test_descending_it_leaves_fewer_outputs_at_boundaries():
+    torch.manual_seed(0)
+    outputs = (torch.rand(1, 3, 32, 32) * 255).requires_grad_(True)
+    term = AmbiguityTerm(weight=1.0)
+    x = outputs.detach().clone()
+    optimizer = torch.optim.SGD([outputs], lr=3.0)
+    for _ in range(60):
+        optimizer.zero_grad()
+        term(x, outputs).sum().backward()
+        optimizer.step()
+    assert (ambiguity(x, 0.04) > 0).sum() > 100
+    assert (ambiguity(outputs.detach(), 0.04) > 0).sum() == 0
+
+
+def test_training_with_the_ambiguity_term(tmp_path, coded):
+    x, quality, result = coded
+    plain = rate_distortion_loss(x, result, quality, TINY_CONFIG)
+    more = rate_distortion_loss(x, result, quality, TINY_CONFIG, terms=[AmbiguityTerm(50.0)])
+    assert more.loss > plain.loss
+    for n, picture in enumerate(smooth_pictures(count=4, size=SIZE)):
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(tmp_path / f"{n}.png")
+    options = TrainOptions(
+        data=tmp_path,
+        out=tmp_path / "run",
+        crop=SIZE,
+        late_crop=SIZE,
+        batch=2,
+        stability_weight=5.0,
+    )
+    assert torch.isfinite(Trainer(options, TINY_CONFIG).train_step().loss)
+    with pytest.raises(ValueError, match="--stability"):
+        Trainer(replace(options, stability_weight=-1.0), TINY_CONFIG)

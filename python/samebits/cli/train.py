@@ -177,6 +177,13 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WEIGHT",
         help="add this times LPIPS to the distortion (needs samebits[perceptual])",
     )
+    parser.add_argument(
+        "--stability",
+        type=float,
+        default=0.0,
+        metavar="BETA",
+        help="add this times the share of pixels near a boundary of rounding to the distortion",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--config",
@@ -270,6 +277,7 @@ def _options(arguments: argparse.Namespace) -> "TrainOptions":
         learning_rate=arguments.learning_rate or (2e-3 if arguments.values else 7e-4),
         ms_ssim_weight=arguments.ms_ssim,
         lpips_weight=arguments.lpips,
+        stability_weight=arguments.stability,
         seed=arguments.seed,
         device=arguments.device,
         limit=arguments.limit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,14 +33,14 @@ def rate_distortion_loss(
     config: ModelConfig,
     *,
     ms_ssim_weight: float = 0.0,
-    perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
+    terms: Sequence[Callable[[Tensor, Tensor], Tensor]] = (),
 ) -> LossTerms:
     """Loss of a batch.
 
     Each picture counts by lambda**-0.5, so that a percent of bits weighs about alike at low and
     high qualities.
-    ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone. What ``perceptual`` gives
-    for (x, x_hat), (B,), is added to the distortion.
+    ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone. What ``terms`` give for
+    (x, x_hat), (B,), is added to the distortion.
     """
     pixels = x.shape[-1] * x.shape[-2]
     bpp = (coded.y_bits + coded.z_bits) / pixels
@@ -51,8 +51,8 @@ def rate_distortion_loss(
 
         similarity = ms_ssim(x, coded.x_hat.clamp(0, 255), data_range=255.0, size_average=False)
         distortion = distortion + ms_ssim_weight * MS_SSIM_SCALE * (1 - similarity)
-    if perceptual is not None:
-        distortion = distortion + perceptual(x, coded.x_hat)
+    for term in terms:
+        distortion = distortion + term(x, coded.x_hat)
     loss = (quality_weight(quality, config) * (bpp + lmbda_of(quality, config) * distortion)).mean()
     psnr = 10 * torch.log10(255.0**2 / mse.clamp_min(1e-9))
     return LossTerms(loss, bpp.mean(), (coded.z_bits / pixels).mean(), mse.mean(), psnr.mean())

@@ -21,7 +21,8 @@ class TrainOptions:
     processes together. ``start_from`` takes the weights of another run's checkpoint; ``rounding``
     trains through the rounding of the integer network (the exporter's scales, straight-through
     gradients). ``default_order`` trains no other order; ``permuted_orders`` is the share of orders
-    whose channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS is added to the distortion.
+    whose channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS and
+    ``stability_weight`` times AmbiguityTerm are added to the distortion.
     ``optimizer`` is a name in ``optimizer.OPTIMIZERS``.
     ``data_per_process`` gives each process its own part of the training pictures.
     """
@@ -40,6 +41,7 @@ class TrainOptions:
     optimizer: str = "adam"
     ms_ssim_weight: float = 0.0
     lpips_weight: float = 0.0
+    stability_weight: float = 0.0
     seed: int = 1
     device: str = "auto"
     limit: int | None = None
@@ -88,6 +90,8 @@ def check_options(options: TrainOptions, *, processes: int, has_late_crops: bool
         raise ValueError(f"--ms-ssim {options.ms_ssim_weight}: a share is from 0 to 1")
     if options.lpips_weight < 0:
         raise ValueError(f"--lpips {options.lpips_weight}: a weight is not negative")
+    if options.stability_weight < 0:
+        raise ValueError(f"--stability {options.stability_weight}: a weight is not negative")
     smallest = min(options.batch, options.late_batch) if has_late_crops else options.batch
     if smallest < processes:
         kind = "late crops" if smallest < options.batch else "crops"

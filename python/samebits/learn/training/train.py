@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ..export.calibration import Ranges, calibrate
 from ..export.rounding import round_like_integers
 from ..models import ModelConfig, PictureModel
 from ..models.schedule import default_order, random_view, spread
+from .ambiguity import AmbiguityTerm
 from .budget import learning_rate_at, progress_of
 from .checkpoint import check_resumable, config_of, load_checkpoint, load_weights, save_checkpoint
 from .crops import draw_crops
@@ -70,8 +72,7 @@ class Trainer:
         options.out.mkdir(parents=True, exist_ok=True)
         self.path = options.out / "last.ckpt"
         self.is_resumed = options.resume and self.path.exists()
-        weight = options.lpips_weight
-        self.perceptual = PerceptualTerm(weight, self.device) if weight else None
+        self.terms = _further_terms(options, self.device)
         torch.manual_seed(options.seed)
         self.random = np.random.default_rng(options.seed)
         state = self._saved_state()
@@ -259,7 +260,7 @@ class Trainer:
             quality,
             self.config,
             ms_ssim_weight=self.options.ms_ssim_weight,
-            perceptual=self.perceptual,
+            terms=self.terms,
         )
 
     def train_step(self) -> LossTerms:
@@ -342,3 +343,15 @@ class Trainer:
         """
         self.stopped_by = TrainingLoop(self).run()
         return self.path
+
+
+def _further_terms(
+    options: TrainOptions, device: torch.device
+) -> list[Callable[[Tensor, Tensor], Tensor]]:
+    """What is added to the distortion."""
+    terms: list[Callable[[Tensor, Tensor], Tensor]] = []
+    if options.lpips_weight:
+        terms.append(PerceptualTerm(options.lpips_weight, device))
+    if options.stability_weight:
+        terms.append(AmbiguityTerm(options.stability_weight))
+    return terms
