@@ -9,7 +9,7 @@ from samebits.errors import SamebitsError  # noqa: E402
 from samebits.learn.export.calibration import calibrate  # noqa: E402
 from samebits.learn.export.exporter import export_model, write_exported  # noqa: E402
 from samebits.learn.stability import Scaling  # noqa: E402
-from samebits.learn.stability.float_codec import FloatCodec, Stabilization  # noqa: E402
+from samebits.learn.stability.float_codec import FloatCodec, Method, Stabilization  # noqa: E402
 from samebits.stability import Precision  # noqa: E402
 from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
 
@@ -61,9 +61,11 @@ def test_without_stabilization_other_machines_differ(weights, pictures):
 @pytest.mark.parametrize("adjustment", ["none", "channels"])
 def test_codes_repair(weights, pictures, adjustment):
     # Rows have 8 to an octave, and errors of one step go on into the next.
-    stabilization = Stabilization(
-        rows=Precision(0.05), pixels=Precision(0.05), adjustment=adjustment
+    rows = Method(
+        precision=Precision(0.05), adjustment="none" if adjustment == "none" else "scalar"
     )
+    pixels = Method(precision=Precision(0.05), adjustment=adjustment)
+    stabilization = Stabilization(rows, pixels)
     for picture in pictures:
         wanted, found, sizes = decoded(weights, picture, stabilization, noisy)
         assert found is not None
@@ -80,7 +82,8 @@ def test_exact_arithmetic(weights, pictures):
     try:
         with torch.backends.mkldnn.flags(enabled=False):
             torch.set_num_threads(1)
-            stabilization = Stabilization(exact=Scaling())
+            exact = Method(exact=Scaling())
+            stabilization = Stabilization(exact, exact)
             wanted, found, sizes = decoded(weights, pictures[0], stabilization, strided)
     finally:
         torch.set_num_threads(threads)
@@ -92,7 +95,10 @@ def test_damage_is_an_error(weights, pictures):
     codec = FloatCodec(
         weights,
         quality=70,
-        stabilization=Stabilization(rows=Precision(0.01), pixels=Precision(0.01)),
+        stabilization=Stabilization(
+            Method(precision=Precision(0.01), adjustment="linear"),
+            Method(precision=Precision(0.01)),
+        ),
     )
     stream, _ = codec.encode(pictures[0])
     for size in (0, 3, 8, 40, len(stream) - 1):

@@ -6,6 +6,7 @@
   orders   coding orders of one model: size and time against one step
   series   clips coded as series, against every frame on its own
   model    multiplications, parameters and time of models, trained or only designed
+  stability  float networks in other environments: what still decodes, by which method
 
 Contenders take turns in one run, medians and quartiles are shown. What is not installed is named
 and left out: pip install 'samebits[bench]' for most of it. --out FILE.json writes the results, and
@@ -33,6 +34,7 @@ from samebits.cli import (
     bench_model,
     bench_orders,
     bench_series,
+    bench_stability,
 )
 from samebits.io.files import write_bytes
 
@@ -43,6 +45,7 @@ PARTS = {
     "orders": bench_orders,
     "series": bench_series,
     "model": bench_model,
+    "stability": bench_stability,
 }
 
 

@@ -7,21 +7,23 @@ pixels are rounded (scenario 1). Its streams are for measurements, not for keepi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from samebits import _core
-from samebits.errors import CorruptStream
+from samebits.errors import CorruptStream, InvalidArgument
 from samebits.kernels import CdfTables, range_decode, range_encode
 from samebits.stability import (
+    PIXELS,
     Adjustment,
+    Boundaries,
     Precision,
     Rounding,
     choose_adjustment,
@@ -30,6 +32,7 @@ from samebits.stability import (
 )
 
 from ..models.likelihood import LOG2_SCALE_LOW, ROWS_PER_OCTAVE, SCALE_ROWS
+from ..refinement.refinable import Latents
 from ..refinement.weights_model import WeightsModel
 from .exact_arithmetic import ExactArithmetic
 from .integer_sums import Scaling
@@ -46,21 +49,75 @@ def call(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Stabilization:
-    """What is done for decoding elsewhere; nothing by default.
+class Method:
+    """What is done for one kind of outputs, so that all machines round them alike.
 
     Attributes
     ----------
-    exact : networks are computed in exact arithmetic with this scaling (S5).
-    rows : rows of tables are told apart by codes, for this precision in rows (S1, scenario 2).
-    pixels : pixels are told apart by codes, for this precision in steps of 8 bits (S1, scenario 1).
-    adjustment : kind of the adjustment of pixels (S3), with ``pixels``.
+    exact : their networks are computed in exact arithmetic with this scaling (S5).
+    double : their networks are computed in double precision, on machines that differ less then.
+    precision : how far machines' outputs lie apart (S0), in units of the outputs; it is what the
+        following two need.
+    adjustment : kind of the adjustment before they are rounded (S3).
+    codes : outcomes are told apart by codes (S1).
     """
 
     exact: Scaling | None = None
-    rows: Precision | None = None
-    pixels: Precision | None = None
+    double: bool = False
+    precision: Precision | None = None
     adjustment: str = "none"
+    codes: bool = True
+
+    def __post_init__(self) -> None:
+        if self.precision is None and self.adjustment != "none":
+            raise InvalidArgument("an adjustment needs a precision")
+        if self.exact is not None and self.double:
+            raise InvalidArgument("networks are computed exactly or in double precision, not both")
+
+    def send(self, values: np.ndarray, boundaries: Boundaries) -> tuple[np.ndarray, bytes]:
+        """The integers of outputs (C, ...), and what a decoder is told about them."""
+        if self.precision is None:
+            return boundaries.index(values), b""
+        told = b""
+        if self.adjustment != "none":
+            chosen = choose_adjustment(
+                values, self.precision, kind=self.adjustment, boundaries=boundaries
+            )
+            values, told = chosen.apply(values), _with_length(chosen.to_bytes())
+        if self.codes:
+            told += encode_outcome(values, self.precision, boundaries=boundaries)
+        return boundaries.index(values), told
+
+    def receive(self, values: np.ndarray, told: bytes, boundaries: Boundaries) -> np.ndarray:
+        """The same integers from another machine's outputs.
+
+        Raises
+        ------
+        CorruptStream, Truncated
+            What was told does not fit them.
+        """
+        if self.precision is None:
+            return boundaries.index(values)
+        if self.adjustment != "none":
+            adjustment, told = _after_length(told)
+            values = Adjustment.from_bytes(adjustment).apply(values)
+        if self.codes:
+            return decode_outcome(values, self.precision, told, boundaries=boundaries)
+        return boundaries.index(values)
+
+
+@dataclass(frozen=True)
+class Stabilization:
+    """Methods for rows of tables (scenario 2) and pixels (scenario 1); nothing by default."""
+
+    rows: Method = field(default_factory=Method)
+    pixels: Method = field(default_factory=Method)
+
+    def __post_init__(self) -> None:
+        if self.rows.adjustment == "channels":
+            raise InvalidArgument(
+                "the rows of a step are one list; adjust them by scalar or linear"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,6 +129,30 @@ class Sizes:
     pixels: int
 
 
+@dataclass(frozen=True)
+class Symbols:
+    """The integers that a stream carries: z (1, Nz, h/4, w/4) and y (1, M, h, w), float32, and the
+    picture's height and width."""
+
+    z: Tensor
+    y: Tensor
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is rounded: rows of tables (M, h, w) and pixels (3, H, W), float64."""
+
+    rows: np.ndarray
+    pixels: np.ndarray
+
+
+Choose = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(mask, mean, rows) of a step to its symbols, all (1, M, h, w); rows are not rounded yet, symbols
+of elements outside the mask do not matter."""
+
+
 class FloatCodec:
     """Codes pictures by the float networks of a weights file.
 
@@ -80,6 +161,7 @@ class FloatCodec:
     weights : path of a weights file. quality : 0 ... 100.
     stabilization : the same for encoder and decoder.
     run : how networks are computed; an environment's way.
+    prepare : what an environment does to the model before, such as taking it to a GPU.
     schedule : order of coding; the default order when not given.
     """
 
@@ -90,9 +172,18 @@ class FloatCodec:
         quality: int,
         stabilization: Stabilization | None = None,
         run: Run = call,
+        prepare: Callable[[WeightsModel], object] | None = None,
         schedule: _core.ScheduleSpec | None = None,
     ) -> None:
         self.model = WeightsModel(weights, quality=quality, schedule=schedule)
+        # In double precision, and the same everywhere.
+        gain = self.model.gain.double().numpy()
+        self.log2_gain = torch.from_numpy(np.round(np.log2(gain), 9))
+        if prepare is not None:
+            prepare(self.model)
+        self.networks = _Networks(self.model)
+        self.double_networks: _Networks | None = None
+        self.log2_gain = self.log2_gain.to(self.model.gain.device)
         self.stabilization = Stabilization() if stabilization is None else stabilization
         self.run = run
         self.tables = CdfTables.gaussian_octaves(
@@ -101,34 +192,35 @@ class FloatCodec:
             per_octave=ROWS_PER_OCTAVE,
         )
 
-    def encode(self, rgb: np.ndarray) -> tuple[bytes, Sizes]:
-        """A picture (H, W, 3) uint8 to a stream, and what its parts take."""
-        x = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None].float()
-        with self._arithmetic():
-            latents = self.model.latents(x)
-            z = torch.floor(latents["z"] + 0.5)
-            y = latents["y"] / self.model.gain
-            symbols = [_flat(z)]
-            payloads = [range_encode(symbols[0], self._hyper_rows(z), self.tables)]
-            codes = []
-            y_hat = None
-            loop = self._steps(z, *y.shape[-2:])
-            for mask, mean, rows in loop:
-                scaled = torch.floor((y - mean) * self.model.gain + 0.5)
-                scaled = torch.clamp(scaled, -SYMBOL_LIMIT, SYMBOL_LIMIT)
-                index, code = self._rows_to_send(rows[mask].numpy())
-                payloads.append(range_encode(_flat(scaled[mask]), index, self.tables))
-                codes.append(code)
-                y_hat = loop.send(scaled)
-            outputs = self._outputs(y_hat)[:, : rgb.shape[0], : rgb.shape[1]]
-        adjustment, pixel_code = self._pixels_to_send(outputs)
-        head = np.array(rgb.shape[:2], "<u4").tobytes()
-        parts = [head, *payloads, *codes, adjustment, pixel_code]
-        sizes = Sizes(
-            sum(map(len, payloads)), sum(map(len, codes)), len(adjustment) + len(pixel_code)
-        )
-        return _join(parts), sizes
+    @torch.no_grad()
+    def encode(self, rgb: np.ndarray, latents: Latents | None = None) -> tuple[bytes, Sizes]:
+        """A picture (H, W, 3) uint8, or other latents for it, to a stream, and what its parts take.
 
+        ``latents`` are as of :meth:`WeightsModel.latents`.
+        """
+        if latents is None:
+            latents = self.model.latents(picture_tensor(rgb).to(self.model.gain))
+        z = torch.floor(latents["z"] + 0.5)
+        y = latents["y"] / self.model.gain
+        payloads = [range_encode(_flat(z), self._hyper_rows(z), self.tables)]
+        told = []
+
+        def choose(mask: Tensor, mean: Tensor, rows: Tensor) -> Tensor:
+            scaled = torch.floor((y - mean) * self.model.gain + 0.5)
+            scaled = torch.clamp(scaled, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+            index, code = self.stabilization.rows.send(_numbers(rows[mask]), ROWS)
+            payloads.append(range_encode(_flat(scaled[mask]), index.astype(np.uint8), self.tables))
+            told.append(code)
+            return scaled
+
+        y_hat = self._walk(z, *y.shape[-2:], choose)
+        pixels = self._pixel_outputs(y_hat, *rgb.shape[:2])
+        _, pixel_code = self.stabilization.pixels.send(pixels, PIXELS)
+        head = np.array(rgb.shape[:2], "<u4").tobytes()
+        sizes = Sizes(sum(map(len, payloads)), sum(map(len, told)), len(pixel_code))
+        return _join([head, *payloads, *told, pixel_code]), sizes
+
+    @torch.no_grad()
     def decode(self, stream: bytes) -> np.ndarray:
         """The picture, (H, W, 3) uint8.
 
@@ -137,150 +229,161 @@ class FloatCodec:
         CorruptStream, Truncated
             The stream does not fit what this machine computes.
         """
-        parts = _split(stream)
-        if len(parts) % 2 != 0 or len(parts) < 6 or len(parts[0]) != 8:
+        _, y_hat, (height, width), pixel_code = self._read(stream)
+        outputs = self._pixel_outputs(y_hat, height, width)
+        pixels = self.stabilization.pixels.receive(outputs, pixel_code, PIXELS)
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0).astype(np.uint8))
+
+    @torch.no_grad()
+    def symbols(self, stream: bytes) -> Symbols:
+        """The integers of a stream; errors as of :meth:`decode`."""
+        symbols, _, _, _ = self._read(stream)
+        return symbols
+
+    @torch.no_grad()
+    def outputs(self, symbols: Symbols) -> Outputs:
+        """What this machine's networks give for a stream that is decoded without a mistake."""
+        gathered = torch.zeros(symbols.y.shape, dtype=torch.float64)
+
+        def choose(mask: Tensor, mean: Tensor, rows: Tensor) -> Tensor:
+            gathered[mask.cpu()] = rows[mask].cpu()
+            return symbols.y.to(mean)
+
+        y_hat = self._walk(symbols.z.to(self.model.gain), *symbols.y.shape[-2:], choose)
+        pixels = self._pixel_outputs(y_hat, symbols.height, symbols.width)
+        return Outputs(gathered[0].numpy(), pixels)
+
+    def _read(self, stream: bytes) -> tuple[Symbols, Tensor, tuple[int, int], bytes]:
+        """Symbols, the latents they make, height and width, and what was told about pixels."""
+        parts, rest = _split(stream)
+        if rest or len(parts) % 2 != 1 or len(parts) < 5 or len(parts[0]) != 8:
             raise CorruptStream("the stream does not have the parts that it should")
         height, width = (int(side) for side in np.frombuffer(parts[0], "<u4"))
-        steps = (len(parts) - 4) // 2
-        payloads, codes = parts[1 : 2 + steps], parts[2 + steps : 2 + 2 * steps]
+        steps = (len(parts) - 3) // 2
+        payloads, told = iter(parts[2 : 2 + steps]), iter(parts[2 + steps : 2 + 2 * steps])
         h, w = -(-height // 16), -(-width // 16)
-        channels = self.model.z_gain.shape[1]
-        with self._arithmetic():
-            z = torch.zeros(1, channels, -(-h // 4), -(-w // 4))
-            z_symbols = range_decode(payloads[0], self._hyper_rows(z), self.tables)
-            z = torch.from_numpy(z_symbols.astype(np.float32)).view_as(z)
-            loop = self._steps(z, h, w)
-            y_hat = None
-            for (mask, _, rows), payload, code in zip(loop, payloads[1:], codes, strict=True):
-                index = self._rows_received(rows[mask].numpy(), code)
-                symbols = range_decode(payload, index, self.tables)
-                coded = torch.zeros(1, self.model.config.latent_channels, h, w)
-                coded[mask] = torch.from_numpy(symbols.astype(np.float32))
-                y_hat = loop.send(coded)
-            outputs = self._outputs(y_hat)[:, :height, :width]
-        return self._pixels_received(outputs, parts[-2], parts[-1])
+        gain = self.model.gain
+        z = gain.new_zeros(1, self.model.z_gain.shape[1], -(-h // 4), -(-w // 4))
+        z_symbols = range_decode(parts[1], self._hyper_rows(z), self.tables)
+        z = torch.from_numpy(z_symbols).to(gain).view_as(z)
+        y = gain.new_zeros(1, gain.shape[1], h, w)
 
-    def network_outputs(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is rounded, for measuring precisions: rows of tables of all elements with nothing
-        known but the hyper-latents, and pixels (3, H, W) of the picture's own latents; float64."""
-        x = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None].float()
-        with self._arithmetic():
-            latents = self.model.latents(x)
-            loop = self._steps(torch.floor(latents["z"] + 0.5), *latents["y"].shape[-2:])
-            _, _, rows = next(loop)
-            outputs = self._outputs(latents["y"] / self.model.gain)
-        return rows.numpy(), outputs[:, : rgb.shape[0], : rgb.shape[1]]
+        def choose(mask: Tensor, mean: Tensor, rows: Tensor) -> Tensor:
+            payload = next(payloads, None)
+            if payload is None:
+                raise CorruptStream("the stream has fewer steps than the order")
+            index = self.stabilization.rows.receive(_numbers(rows[mask]), next(told), ROWS)
+            symbols = range_decode(payload, index.astype(np.uint8), self.tables)
+            y[mask] = torch.from_numpy(symbols).to(y)
+            return y
 
-    def compute(self, network: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """A network in the environment's way, and in exact arithmetic if that is asked for."""
-        if self.stabilization.exact is None:
+        y_hat = self._walk(z, h, w, choose)
+        if next(payloads, None) is not None:
+            raise CorruptStream("the stream has more steps than the order")
+        return (
+            Symbols(z.cpu().float(), y.cpu().float(), height, width),
+            y_hat,
+            (height, width),
+            parts[-1],
+        )
+
+    def _walk(self, z: Tensor, height: int, width: int, choose: Choose) -> Tensor:
+        """The step loop; gives the latents (1, M, height, width) that the symbols make."""
+        model, method = self.model, self.stabilization.rows
+        out = self._compute("h_s", method, z * model.z_inverse_gain)
+        out = out[..., :height, :width]
+        features, prediction = out.split([model.features, model.gain.shape[1]], 1)
+        proxy, known = prediction, torch.zeros_like(prediction)
+        for mask in model.order.masks(height, width, z.device):
+            out = self._compute("step", method, proxy, known, features)
+            delta, log2_scale = out.chunk(2, 1)
+            mean = prediction + delta
+            rows = (log2_scale.double() + self.log2_gain - LOG2_SCALE_LOW) * ROWS_PER_OCTAVE
+            symbols = choose(mask.bool(), mean, rows)
+            proxy = torch.where(mask.bool(), mean + symbols * model.inverse_gain, proxy)
+            known = known + mask
+        return proxy
+
+    def _compute(self, name: str, method: Method, *inputs: Tensor) -> Tensor:
+        """A network in the environment's way, and in the arithmetic that the method asks for."""
+        networks = self.networks
+        if method.double:
+            if self.double_networks is None:
+                self.double_networks = copy.deepcopy(networks).double()
+            networks = self.double_networks
+        network: Callable[..., Tensor] = getattr(networks, name)
+        inputs = tuple(one.to(networks.dtype) for one in inputs)
+        if method.exact is None:
             return self.run(network, *inputs)
-        # Whatever memory format the environment prefers: networks choose operations by it.
-        return self.run(lambda *given: network(*(one.contiguous() for one in given)), *inputs)
 
-    def _arithmetic(self):
-        stack = torch.no_grad()
-        if self.stabilization.exact is None:
-            return stack
-        return _Both(stack, ExactArithmetic(self.stabilization.exact))
+        def exactly(*given: Tensor) -> Tensor:
+            with ExactArithmetic(method.exact):
+                # Whatever memory format the environment prefers: networks choose operations by it.
+                return network(*(one.contiguous() for one in given))
+
+        return self.run(exactly, *inputs)
+
+    def _pixel_outputs(self, y_hat: Tensor, height: int, width: int) -> np.ndarray:
+        """Pixels before they are rounded, (3, H, W) float64."""
+        x_hat = self._compute("g_s", self.stabilization.pixels, y_hat)
+        return _numbers(x_hat[0, :, :height, :width]) + 128.0
 
     def _hyper_rows(self, z: Tensor) -> np.ndarray:
         row = (self.model.z_scale - LOG2_SCALE_LOW) * ROWS_PER_OCTAVE
         return _flat(torch.round(row).expand_as(z)).astype(np.uint8)
 
-    def _steps(self, z: Tensor, height: int, width: int) -> _Steps:
-        return _Steps(self, z, height, width)
 
-    def _outputs(self, y_hat: Tensor) -> np.ndarray:
-        """Pixels before they are rounded, (3, H, W) float64."""
-        x_hat = self.compute(self.model.g_s, y_hat) + 128.0
-        return x_hat[0].double().numpy()
+class _Networks(nn.Module):
+    """What a decoder computes in floating point."""
 
-    def _rows_to_send(self, rows: np.ndarray) -> tuple[np.ndarray, bytes]:
-        index = ROWS.index(rows).astype(np.uint8)
-        precision = self.stabilization.rows
-        return index, b"" if precision is None else encode_outcome(rows, precision, boundaries=ROWS)
+    def __init__(self, model: WeightsModel) -> None:
+        super().__init__()
+        self.h_s, self.g_s = model.h_s, model.g_s
+        self.step = _Parameters(model)
 
-    def _rows_received(self, rows: np.ndarray, code: bytes) -> np.ndarray:
-        precision = self.stabilization.rows
-        if precision is None:
-            return ROWS.index(rows).astype(np.uint8)
-        return decode_outcome(rows, precision, code, boundaries=ROWS).astype(np.uint8)
-
-    def _pixels_to_send(self, outputs: np.ndarray) -> tuple[bytes, bytes]:
-        precision = self.stabilization.pixels
-        if precision is None:
-            return b"", b""
-        adjustment = choose_adjustment(outputs, precision, kind=self.stabilization.adjustment)
-        return adjustment.to_bytes(), encode_outcome(adjustment.apply(outputs), precision)
-
-    def _pixels_received(self, outputs: np.ndarray, adjustment: bytes, code: bytes) -> np.ndarray:
-        precision = self.stabilization.pixels
-        if precision is None:
-            pixels = Rounding().index(outputs)
-        else:
-            outputs = Adjustment.from_bytes(adjustment).apply(outputs)
-            pixels = decode_outcome(outputs, precision, code)
-        return np.ascontiguousarray(pixels.transpose(1, 2, 0).astype(np.uint8))
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.h_s.layers[0].weight.dtype
 
 
-class _Both:
-    """Two contexts as one."""
+class _Parameters(nn.Module):
+    """The network that a step asks: the mean's correction and log2 scale, side by side."""
 
-    def __init__(self, outer, inner) -> None:
-        self.contexts = (outer, inner if inner is not None else nullcontext())
+    def __init__(self, model: WeightsModel) -> None:
+        super().__init__()
+        self.entropy = model.entropy
+        self.register_buffer("bias", model.bias)
 
-    def __enter__(self) -> None:
-        for context in self.contexts:
-            context.__enter__()
-
-    def __exit__(self, *error) -> None:
-        for context in reversed(self.contexts):
-            context.__exit__(*error)
-
-
-class _Steps(Iterator[tuple[Tensor, Tensor, Tensor]]):
-    """The step loop: yields mask, mean and row (float64, not rounded) of a step; wants its symbols.
-
-    After each step :meth:`send` takes symbols (those of other elements do not matter) and gives the
-    latents known so far.
-    """
-
-    def __init__(self, codec: FloatCodec, z: Tensor, height: int, width: int) -> None:
-        model = codec.model
-        self.codec, self.model, self.entropy = codec, model, model.entropy
-        out = codec.compute(model.h_s, z * model.z_inverse_gain)[..., :height, :width]
-        self.features, self.prediction = out.split([model.features, model.gain.shape[1]], 1)
-        self.masks = iter(model.order.masks(height, width, z.device))
-        self.proxy = self.prediction
-        self.known = torch.zeros_like(self.prediction)
-        self.log2_gain = np.log2(model.gain.double().numpy())
-
-    def _parameters(self, proxy: Tensor, known: Tensor, features: Tensor) -> Tensor:
-        """Mean's correction and log2 scale, side by side."""
+    def forward(self, proxy: Tensor, known: Tensor, features: Tensor) -> Tensor:
         joined = torch.cat([proxy, known, features], 1)
-        context = F.conv2d(joined, self.entropy.context.weight, padding=1) + self.model.bias
+        context = F.conv2d(joined, self.entropy.context.weight, padding=1) + self.bias
         return self.entropy.head(F.leaky_relu(context, 2.0**-self.entropy.config.leaky))
 
-    def __next__(self) -> tuple[Tensor, Tensor, Tensor]:
-        self.mask = next(self.masks)
-        out = self.codec.compute(self._parameters, self.proxy, self.known, self.features)
-        delta, log2_scale = out.chunk(2, 1)
-        self.mean = self.prediction + delta
-        # In double precision, by numbers that are the same everywhere but for log2_scale.
-        rows = log2_scale.double() + torch.from_numpy(np.round(self.log2_gain, 9))
-        rows = (rows - LOG2_SCALE_LOW) * ROWS_PER_OCTAVE
-        return self.mask.bool(), self.mean, rows
 
-    def send(self, symbols: Tensor) -> Tensor:
-        y_hat = self.mean + symbols * self.model.inverse_gain
-        self.proxy = torch.where(self.mask.bool(), y_hat, self.proxy)
-        self.known = self.known + self.mask
-        return self.proxy
+def picture_tensor(rgb: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8 as (1, 3, H, W) float32."""
+    return torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None].float()
+
+
+def _numbers(values: Tensor) -> np.ndarray:
+    """float64"""
+    return values.detach().cpu().double().numpy()
 
 
 def _flat(values: Tensor) -> np.ndarray:
     return values.detach().cpu().numpy().ravel().astype(np.int32)
+
+
+def _with_length(content: bytes) -> bytes:
+    return len(content).to_bytes(2, "little") + content
+
+
+def _after_length(content: bytes) -> tuple[bytes, bytes]:
+    """What :func:`_with_length` wrote, and what follows it."""
+    end = 2 + int.from_bytes(content[:2], "little")
+    if len(content) < end:
+        raise CorruptStream("an adjustment is cut off")
+    return content[2:end], content[end:]
 
 
 def _join(parts: list[bytes]) -> bytes:
@@ -288,17 +391,16 @@ def _join(parts: list[bytes]) -> bytes:
     return sizes + b"".join(parts)
 
 
-def _split(stream: bytes) -> list[bytes]:
-    if len(stream) < 4:
-        raise CorruptStream("the stream is too short")
-    count = int(np.frombuffer(stream[:4], "<u4")[0])
-    if count > len(stream) // 4:
+def _split(content: bytes) -> tuple[list[bytes], bytes]:
+    """The parts, and what follows them."""
+    count = int.from_bytes(content[:4], "little")
+    if len(content) < 4 or count > len(content) // 4 - 1:
         raise CorruptStream("the stream is too short for its parts")
-    sizes = np.frombuffer(stream[4 : 4 + 4 * count], "<u4").tolist()
+    sizes = np.frombuffer(content[4 : 4 + 4 * count], "<u4").tolist()
     parts, begin = [], 4 + 4 * count
     for size in sizes:
-        parts.append(stream[begin : begin + size])
+        parts.append(content[begin : begin + size])
         begin += size
-    if begin != len(stream):
+    if begin > len(content):
         raise CorruptStream("the parts of the stream do not add up")
-    return parts
+    return parts, content[begin:]
