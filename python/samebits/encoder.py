@@ -112,8 +112,7 @@ class PictureEncoder:
         """Bits of the file, and what its error counts."""
         if self.plan.rounds > 0:
             return coded.cost
-        samples = _core.decode_picture(self.model, coded.stream, **self.limits)
-        wanted = self.source.rgb if samples.ndim == 3 else self.source.rgb[:, :, 0].copy()
+        wanted, samples = self._compared(coded)
         if self.plan.distortion == "ms-ssim":
             error = MS_SSIM_SCALE * (1 - ms_ssim(wanted, samples))
         else:
@@ -124,10 +123,14 @@ class PictureEncoder:
     def _trial(self, coded: _core.EncodeResult, *, psnr: bool) -> Trial:
         measured = float("inf")
         if psnr:
-            samples = _core.decode_picture(self.model, coded.stream, **self.limits)
-            wanted = self.source.rgb if samples.ndim == 3 else self.source.rgb[:, :, 0]
-            measured = psnr_db(mse(np.ascontiguousarray(wanted), samples))
+            measured = psnr_db(mse(*self._compared(coded)))
         return Trial(coded, len(coded.stream), measured)
+
+    def _compared(self, coded: _core.EncodeResult) -> tuple[np.ndarray, np.ndarray]:
+        """The picture, and what a file decodes to: both (H, W, 3), or grey (H, W)."""
+        samples = _core.decode_picture(self.model, coded.stream, **self.limits)
+        wanted = self.source.rgb if samples.ndim == 3 else self.source.rgb[:, :, 0]
+        return np.ascontiguousarray(wanted), samples
 
 
 def _zone_of_zero(share: float) -> int:

@@ -106,9 +106,20 @@ def plan_of(refine: Refine, distortion: str = "mse") -> RefinePlan:
     return RefinePlan(steps, distortion=distortion)
 
 
+def check_method(method: str) -> None:
+    """Refuse what is no name of ``METHODS``.
+
+    Raises
+    ------
+    InvalidArgument
+        There is no such method.
+    """
+    if method not in METHODS:
+        raise InvalidArgument(f"method is {method!r}, must be one of {', '.join(METHODS)}")
+
+
 def _checked(plan: RefinePlan) -> RefinePlan:
-    if plan.method not in METHODS:
-        raise InvalidArgument(f"method is {plan.method!r}, must be one of {', '.join(METHODS)}")
+    check_method(plan.method)
     if not 0 <= plan.steps <= MOST_STEPS or not 0 <= plan.rounds <= MOST_ROUNDS:
         raise InvalidArgument(
             f"steps and rounds are {plan.steps} and {plan.rounds}, must be 0 to {MOST_STEPS} and 0 "

@@ -6,12 +6,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from samebits.errors import SamebitsError  # noqa: E402
-from samebits.learn.export.calibration import calibrate  # noqa: E402
-from samebits.learn.export.exporter import export_model, write_exported  # noqa: E402
 from samebits.learn.stability import Scaling  # noqa: E402
 from samebits.learn.stability.float_codec import FloatCodec, Method, Stabilization  # noqa: E402
 from samebits.stability import Precision  # noqa: E402
-from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
+from tiny_float_model import smooth_pictures, tiny_weights_file  # noqa: E402
 
 NOISE = 1e-4
 
@@ -25,11 +23,7 @@ def noisy(network, *tensors):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    model = tiny_model()
-    exported = export_model(model, calibrate(model, smooth_pictures(count=4, size=64)))
-    path = tmp_path_factory.mktemp("stability") / "tiny.safetensors"
-    write_exported(exported, path, name="tiny")
-    return path
+    return tiny_weights_file(tmp_path_factory.mktemp("stability"))
 
 
 @pytest.fixture(scope="module")

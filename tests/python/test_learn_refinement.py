@@ -17,8 +17,6 @@ import samebits  # noqa: E402
 from samebits import _core  # noqa: E402
 from samebits.errors import InvalidArgument  # noqa: E402
 from samebits.evaluation.metrics import ms_ssim  # noqa: E402
-from samebits.learn.export.calibration import calibrate  # noqa: E402
-from samebits.learn.export.exporter import export_model, write_exported  # noqa: E402
 from samebits.learn.models.network import ste_round  # noqa: E402
 from samebits.learn.refinement import (  # noqa: E402
     METHODS,
@@ -28,7 +26,7 @@ from samebits.learn.refinement import (  # noqa: E402
 from samebits.learn.refinement import pictures as picture_search  # noqa: E402
 from samebits.learn.refinement.relaxations import relaxation  # noqa: E402
 from samebits.refinement import RefinePlan  # noqa: E402
-from tiny_float_model import smooth_pictures, tiny_model  # noqa: E402
+from tiny_float_model import smooth_pictures, tiny_weights_file  # noqa: E402
 from tiny_model import tiny_model as tiny_weights  # noqa: E402
 
 QUALITY = 60
@@ -36,11 +34,7 @@ QUALITY = 60
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    model = tiny_model()
-    exported = export_model(model, calibrate(model, smooth_pictures(count=4, size=64)))
-    path = tmp_path_factory.mktemp("refinement") / "tiny.safetensors"
-    write_exported(exported, path, name="tiny")
-    return path
+    return tiny_weights_file(tmp_path_factory.mktemp("refinement"))
 
 
 @pytest.fixture(scope="module")

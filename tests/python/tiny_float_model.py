@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from samebits.learn.export.calibration import calibrate
+from samebits.learn.export.exporter import export_model, write_exported
 from samebits.learn.models import ModelConfig, PictureModel
 
 TINY_CONFIG = ModelConfig(
@@ -46,3 +49,12 @@ def smooth_pictures(*, count: int, size: int, seed: int = 0) -> torch.Tensor:
             pictures[n, c] = 128 + 80 * np.sin(a * i + b * j + 6 * phase)
     pictures += random.normal(0, 4, pictures.shape)
     return torch.from_numpy(pictures.clip(0, 255).astype(np.uint8))
+
+
+def tiny_weights_file(folder: Path) -> Path:
+    """The weights file of :func:`tiny_model` in a folder."""
+    model = tiny_model()
+    exported = export_model(model, calibrate(model, smooth_pictures(count=4, size=64)))
+    path = folder / "tiny.safetensors"
+    write_exported(exported, path, name="tiny")
+    return path

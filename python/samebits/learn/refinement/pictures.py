@@ -15,7 +15,7 @@ from torch import Tensor
 
 from samebits import _core
 from samebits.errors import InvalidArgument
-from samebits.refinement import METHODS, MS_SSIM_SCALE, Latents, RefinePlan, RefineStep
+from samebits.refinement import MS_SSIM_SCALE, Latents, RefinePlan, RefineStep, check_method
 
 from .search import LEARNING_RATES, Distortion, mean_squared_error, refine_latents
 from .weights_model import WeightsModel
@@ -83,8 +83,7 @@ def search_latents(
 
 def learning_rate(method: str, steps: int) -> float:
     """That of a method for a budget: annealed ones take smaller steps the more they have."""
-    if method not in METHODS:
-        raise InvalidArgument(f"method is {method!r}, must be one of {', '.join(METHODS)}")
+    check_method(method)
     if method not in ANNEALED:
         return LEARNING_RATES[method]
     return min(max(0.18 / math.sqrt(steps), LEAST_RATE), MOST_RATE)

@@ -12,8 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from samebits.errors import InvalidArgument
-from samebits.refinement import METHODS
+from samebits.refinement import check_method
 
 from ..models.likelihood import rounding_noise
 from ..models.network import ste_round
@@ -70,14 +69,11 @@ def relaxation(method: str, used: float) -> Quantize:
     InvalidArgument
         There is no such method.
     """
+    check_method(method)
     if method == "noise":
         return add_noise
     if method == "ste":
         return ste_round
-    if method == "sga":
-        tau = temperature(used)
-        return lambda value: round_up_or_down(value, tau=tau, logits=_atanh)
-    if method == "sga+":
-        tau = temperature(used)
-        return lambda value: round_up_or_down(value, tau=tau, logits=_scaled_sigmoid)
-    raise InvalidArgument(f"method is {method!r}, must be one of {', '.join(METHODS)}")
+    tau = temperature(used)
+    logits = _atanh if method == "sga" else _scaled_sigmoid
+    return lambda value: round_up_or_down(value, tau=tau, logits=logits)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from samebits.errors import InvalidArgument
-from samebits.refinement import METHODS, RefineStep
+from samebits.refinement import RefineStep, check_method
 
 from ..models.network import ste_round
 from .refinable import Latents, RefinableModel
@@ -144,8 +144,7 @@ def _checked(
     until_converged: bool,
     learning_rate: float | None,
 ) -> float:
-    if method not in METHODS:
-        raise InvalidArgument(f"method is {method!r}, must be one of {', '.join(METHODS)}")
+    check_method(method)
     if steps is None and seconds is None and not until_converged:
         raise InvalidArgument("a budget is needed: steps, seconds or until_converged")
     if steps is not None and not 1 <= steps <= MOST_STEPS:
