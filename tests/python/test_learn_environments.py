@@ -42,7 +42,7 @@ def test_a_job_in_a_process_of_its_own():
 
 
 def test_what_fails_says_why():
-    with pytest.raises(InvalidArgument, match="environment_jobs:fail.*the dog ate it"):
+    with pytest.raises(InvalidArgument, match=r"environment_jobs:fail.*the dog ate it"):
         run_in(REFERENCE, "environment_jobs:fail", {})
     with pytest.raises(InvalidArgument, match="module:name"):
         run_in(REFERENCE, "environment_jobs", {})
@@ -127,5 +127,7 @@ def test_benchmark(folder):
 
 def test_unknown_names(folder):
     for options in ({"environments": ["moon"]}, {"methods": ["hope"]}):
-        with pytest.raises(InvalidArgument, match="there is no (environment|method) '(moon|hope)'"):
+        with pytest.raises(
+            InvalidArgument, match=r"there is no (environment|method) '(moon|hope)'"
+        ):
             measure_stability([], model=folder, quality=50, qualities=(10,), **options)

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import samebits
+from samebits.errors import InvalidArgument
 from samebits.evaluation.bd_rate import bd_rate
 from samebits.evaluation.benchmarks.peers import Missing
 from samebits.evaluation.curves import average
 from samebits.evaluation.machine import Machine, this_command, this_commit, this_machine
 from samebits.evaluation.measure import Measurement, load_rgb, pixels_sha256
 from samebits.evaluation.metrics import psnr_db
-from samebits.errors import InvalidArgument
 from samebits.stability import Precision
 from samebits.stability.environments import (
     ENVIRONMENTS,
