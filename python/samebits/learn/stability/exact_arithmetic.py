@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from samebits.errors import InvalidArgument
 
 from . import functions
-from .integer_sums import Scaling, ScalingReport, stable_convolution, stable_matmul, stable_total
+from .integer_sums import stable_convolution, stable_rows
+from .scaling import Scaling, ScalingReport
+from .totals import stable_total
 
 aten = torch.ops.aten
 
@@ -93,7 +95,7 @@ class ExactArithmetic(TorchDispatchMode):
     def handled(self, handler: Callable, *args, **kwargs) -> Any:
         """What a handler gives, in torch's usual memory format whatever that of its inputs is:
         models, and torch itself, may choose operations by it."""
-        with self.composites.asleep():
+        with self.composites.asleep(), _disable_current_modes():
             result = handler(self, *args, **kwargs)
         return result.contiguous() if isinstance(result, Tensor) else result
 
@@ -139,42 +141,29 @@ def _is_floating(value: Any) -> bool:
 
 
 def _convolution(mode, x, w, bias, stride, padding, dilation, transposed, output_padding, groups):
-    if transposed and x.ndim == 3:
-        raise InvalidArgument("a transposed convolution of 1 dimension cannot be made exact yet")
-    return mode.noted(
-        stable_convolution(
-            x,
-            w,
-            bias,
-            stride,
-            padding,
-            dilation,
-            transposed,
-            output_padding,
-            groups,
-            mode.scaling,
-        )
-    )
+    sizes = (stride, padding, dilation, transposed, output_padding, groups)
+    return mode.noted(stable_convolution(x, w, bias, *sizes, mode.scaling))
 
 
 def _addmm(mode, bias, a, b, *, beta=1, alpha=1):
     if beta != 1 or alpha != 1 or bias.ndim != 1:
         product = _mm(mode, a, b)
         return bias * beta + product * alpha
-    return mode.noted(stable_matmul(a, b, bias, mode.scaling))
+    return mode.noted(stable_rows(a, b.t(), bias, mode.scaling))
 
 
-def _mm(mode, a, b):
-    return mode.noted(stable_matmul(a, b, None, mode.scaling))
+def _mm(mode, a, b, *, keep=True):
+    return mode.noted(stable_rows(a, b.t(), None, mode.scaling, keep=keep))
 
 
 def _bmm(mode, a, b):
-    return torch.stack([_mm(mode, one, other) for one, other in zip(a, b, strict=True)])
+    products = [_mm(mode, one, other, keep=False) for one, other in zip(a, b, strict=True)]
+    return torch.stack(products)
 
 
 def _linear(mode, x, weight, bias=None):
     rows = x.reshape(-1, x.shape[-1])
-    y = mode.noted(stable_matmul(rows, weight.t(), bias, mode.scaling))
+    y = mode.noted(stable_rows(rows, weight, bias, mode.scaling))
     return y.reshape(*x.shape[:-1], len(weight))
 
 

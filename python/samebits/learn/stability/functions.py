@@ -14,7 +14,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .integer_sums import power_of_two
+from .totals import power_of_two
 
 DIGITS = 40
 SEGMENTS_PER_UNIT = 512

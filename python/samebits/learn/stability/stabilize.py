@@ -10,7 +10,7 @@ from torch import nn
 from samebits.errors import InvalidArgument
 
 from .exact_arithmetic import ExactArithmetic
-from .integer_sums import FLOAT64_BITS, Scaling, ScalingReport
+from .scaling import INT32_BITS, Scaling, ScalingReport
 
 
 class Stabilized:
@@ -51,9 +51,11 @@ class Stabilized:
 def stabilize(
     model: nn.Module,
     *,
-    significant_bits: int = FLOAT64_BITS,
+    significant_bits: int = INT32_BITS,
     scaling: str = "separate",
     bound: str = "l1",
+    balance: str = "channels",
+    container: str = "auto",
 ) -> Stabilized:
     """The same model, whose outputs are the same bits on every machine, device and thread count.
 
@@ -64,10 +66,13 @@ def stabilize(
     Parameters
     ----------
     model : torch.nn.Module, in evaluation mode.
-    significant_bits : S of EP 4 156 691: sums stay within 2**(S + 1). 52 (the default) fits
-        float64 and changes outputs hardly more than float32's own rounding; up to 23 fits float32.
+    significant_bits : S of EP 4 156 691: sums stay below 2**(S + 1). 30 (the default) is fast, as
+        sums are made in int32. Up to 52 they are made in float64, which is slow and changes outputs
+        hardly more than float32's own rounding; up to 23 float32 holds them, on any device.
     scaling : "separate" or "joint", the document's choices of factors.
     bound : "l1" (of the weights themselves) or "worst" (the document's).
+    balance : "channels" or "none": whether channels are brought to one size before.
+    container : "auto", or the numbers that sums are made in, see :class:`Scaling`.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def stabilize(
     """
     if any(part.training for part in model.modules()):
         raise InvalidArgument("the model is in training mode; call eval() before")
-    return Stabilized(model, Scaling(significant_bits, scaling, bound))
+    return Stabilized(model, Scaling(significant_bits, scaling, bound, balance, container))
 
 
 def _plain(value: Any) -> Any:
