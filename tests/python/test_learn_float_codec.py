@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from samebits.errors import SamebitsError  # noqa: E402
 from samebits.learn.stability import Scaling  # noqa: E402
-from samebits.learn.stability.float_codec import FloatCodec, Method, Stabilization  # noqa: E402
+from samebits.learn.stability.float_codec import FloatCodec, Method, Stabilization, Tweak  # noqa: E402
 from samebits.stability import Precision  # noqa: E402
 from tiny_float_model import smooth_pictures, tiny_weights_file  # noqa: E402
 
@@ -66,6 +66,16 @@ def test_codes_repair(weights, pictures, adjustment):
         assert (found == wanted).all()
         assert sizes.rows > 0
         assert sizes.pixels > 0
+
+
+@pytest.mark.parametrize("parameters", ["none", "biases"])
+def test_tweaked_latents(weights, pictures, parameters):
+    codes = Method(precision=Precision(0.01))
+    tweak = Tweak(4.0, 0.02, 0.02, steps=3, parameters=parameters)
+    wanted, found, sizes = decoded(weights, pictures[0], Stabilization(codes, codes, tweak), noisy)
+    assert found is not None
+    assert (found == wanted).all()
+    assert (sizes.parameters > 0) == (parameters == "biases")
 
 
 def test_exact_arithmetic(weights, pictures):

@@ -37,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods", metavar="NAMES", type=_names, help="only these, with commas between"
     )
     parser.add_argument(
+        "--tweak-steps",
+        metavar="N",
+        type=positive,
+        default=0,
+        help="also tweak latents (S2), by so many gradient steps; slow",
+    )
+    parser.add_argument(
         "--jobs", "-j", metavar="N", type=positive, default=1, help="processes at once; default 1"
     )
     parser.set_defaults(threads=None)  # every environment has its own
@@ -65,6 +72,7 @@ def measure(arguments: argparse.Namespace) -> "StabilityBenchmark":
             qualities=QUALITIES,
             environments=arguments.environments,
             methods=arguments.methods,
+            tweak_steps=arguments.tweak_steps,
             jobs=arguments.jobs,
             progress=progress,
         )

@@ -11,7 +11,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ JOBS = "samebits.learn.stability.twin_jobs:"
 PLAIN = "nothing"
 MARGIN = 1.25
 """Of the precision that codes are made for, on the largest difference seen."""
+TWEAK_BETA = 4.0
+"""Bits that an output on a boundary weighs for the methods that tweak latents."""
 NOT_MEASURED_BY = ("perturbed",)
 """Environments whose differences are set and not found: precisions do not follow them."""
 
@@ -94,7 +96,8 @@ class MethodResult:
 
     Attributes
     ----------
-    row_bpp, pixel_bpp : bits per pixel of what it sends for rows of tables and for pixels.
+    row_bpp, pixel_bpp, parameter_bpp : bits per pixel of what it sends for rows of tables, for
+        pixels, and of fine-tuned parameters.
     bd_rate_percent : against nothing done, by PSNR, what it sends included.
     exact : by environment, pictures that decode to the encoder's pixels; None where the environment
         computes networks by programs of its own, which the method cannot reach.
@@ -106,6 +109,7 @@ class MethodResult:
     pictures: int
     row_bpp: float
     pixel_bpp: float
+    parameter_bpp: float
     bd_rate_percent: float
     exact: dict[str, int | None]
     encode_times: float
@@ -131,17 +135,32 @@ class StabilityBenchmark:
 
 
 def methods_of(
-    single: MeasuredPrecision, double: MeasuredPrecision
+    single: MeasuredPrecision, double: MeasuredPrecision, *, tweak_steps: int = 0
 ) -> dict[str, tuple[str, Stabilization]]:
-    """By name: in words, and what is done. Precisions with their margin."""
+    """By name: in words, and what is done. Precisions with their margin.
+
+    ``tweak_steps`` : gradient steps of the methods that tweak latents; 0: they are left out.
+    """
     from samebits.learn.stability import Scaling
-    from samebits.learn.stability.float_codec import Method, Stabilization
+    from samebits.learn.stability.float_codec import Method, Stabilization, Tweak
 
     rows, pixels = Precision(single.rows * MARGIN), Precision(single.pixels * MARGIN)
     rows64, pixels64 = Precision(double.rows * MARGIN), Precision(double.pixels * MARGIN)
     s1_rows, s1_pixels = Method(precision=rows), Method(precision=pixels)
     exact = Method(exact=Scaling())
     twice = Method(double=True)
+    # Ambiguous to an encoder is what lies within twice the precision.
+    tweak = Tweak(TWEAK_BETA, 2 * rows.offset, 2 * pixels.offset, tweak_steps)
+    tuned = replace(tweak, parameters="biases")
+    tweaked = {
+        "S2": ("latents tweaked, no codes", Stabilization(tweak=tweak)),
+        "S2 + S1": ("latents tweaked, then codes", Stabilization(s1_rows, s1_pixels, tweak)),
+        "S2 biases": ("latents and biases tweaked, no codes", Stabilization(tweak=tuned)),
+        "S2 biases + S1": (
+            "latents and biases tweaked, then codes",
+            Stabilization(s1_rows, s1_pixels, tuned),
+        ),
+    }
     return {
         PLAIN: ("float32, as it is", Stabilization()),
         "S1 rows": ("codes for rows of tables only", Stabilization(s1_rows)),
@@ -173,6 +192,7 @@ def methods_of(
             "S5 by the document's worst case and one factor",
             Stabilization(*2 * [Method(exact=Scaling(factors="joint", bound="worst"))]),
         ),
+        **(tweaked if tweak_steps > 0 else {}),
     }
 
 
@@ -184,6 +204,7 @@ def measure_stability(
     qualities: Sequence[int],
     environments: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
+    tweak_steps: int = 0,
     jobs: int = 1,
     progress: Any = None,
     start: Start = run_in,
@@ -196,6 +217,7 @@ def measure_stability(
     quality : at which streams are decoded in every environment.
     qualities : for BD-rates, at least four.
     environments, methods : names; all when not given. "reference" and "nothing" are always there.
+    tweak_steps : of the methods that tweak latents (S2), which are left out at 0.
     jobs : processes at once.
     progress : a tqdm bar.
     start : how a job is started: in a process of its own.
@@ -207,9 +229,18 @@ def measure_stability(
     """
     zero = MeasuredPrecision("", 0.0, 0.0)
     _refuse_unknown(environments or (), list(ENVIRONMENTS), "environment")
-    _refuse_unknown(methods or (), list(methods_of(zero, zero)), "method")
+    _refuse_unknown(methods or (), list(methods_of(zero, zero, tweak_steps=tweak_steps)), "method")
     return _Run(
-        paths, model, quality, qualities, environments, methods, jobs, progress, start
+        paths,
+        model,
+        quality,
+        qualities,
+        environments,
+        methods,
+        tweak_steps,
+        jobs,
+        progress,
+        start,
     ).result()
 
 
@@ -221,8 +252,19 @@ def _refuse_unknown(names: Sequence[str], known: Sequence[str], what: str) -> No
 
 class _Run:
     def __init__(
-        self, paths, model, quality, qualities, environments, methods, jobs, progress, start
+        self,
+        paths,
+        model,
+        quality,
+        qualities,
+        environments,
+        methods,
+        tweak_steps,
+        jobs,
+        progress,
+        start,
     ) -> None:
+        self.tweak_steps = tweak_steps
         self.start = start
         self.paths, self.model, self.jobs, self.progress = paths, Path(model), jobs, progress
         self.quality, self.qualities = quality, tuple(qualities)
@@ -239,7 +281,9 @@ class _Run:
         self.environments = [one for one in self.environments if one.name in differences["single"]]
         differences["double"] = self._differences(plain, double=True)
         precisions = {name: _precision(name, found) for name, found in differences.items()}
-        methods = methods_of(precisions["single"], precisions["double"])
+        methods = methods_of(
+            precisions["single"], precisions["double"], tweak_steps=self.tweak_steps
+        )
         if self.wanted_methods is not None:
             methods = {n: methods[n] for n in methods if n in (PLAIN, *self.wanted_methods)}
         stabilizations = {name: one for name, (_, one) in methods.items()}
@@ -383,6 +427,7 @@ class _Run:
             pictures=len(self.pictures),
             row_bpp=8 * sum(one.sizes.rows for one in at_quality) / self.pixels,
             pixel_bpp=8 * sum(one.sizes.pixels for one in at_quality) / self.pixels,
+            parameter_bpp=8 * sum(one.sizes.parameters for one in at_quality) / self.pixels,
             bd_rate_percent=math.nan if rate is None else rate.pchip_percent,
             exact=exact,
             encode_times=statistics.median(a.encode_s / b.encode_s for a, b in pairs),
@@ -395,7 +440,7 @@ class _Run:
             if one.quality not in self.qualities:
                 continue
             height, width = self.pictures[one.picture].shape[:2]
-            size = one.sizes.symbols + one.sizes.rows + one.sizes.pixels
+            size = one.sizes.total
             measurements.append(
                 Measurement(
                     picture=self.paths[one.picture].name,

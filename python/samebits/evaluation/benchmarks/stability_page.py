@@ -37,6 +37,7 @@ METHOD_HEADS = (
     "exact",
     "rows bit/pixel",
     "pixels bit/pixel",
+    "parameters",
     "BD-rate",
     "encode",
     "decode",
@@ -68,7 +69,7 @@ def stability_page(benchmark: StabilityBenchmark) -> str:
             value=_share(method),
             low=_share(method),
             high=_share(method),
-            text=f"{_share(method):.1f} %, {_bpp(method.row_bpp + method.pixel_bpp)} bit/pixel",
+            text=f"{_share(method):.1f} %, {_bpp(_sent(method))} bit/pixel",
         )
         for method in benchmark.methods
     )
@@ -132,6 +133,7 @@ def _methods(benchmark: StabilityBenchmark) -> Rows:
             f"{_share(method):.1f} %",
             _bpp(method.row_bpp),
             _bpp(method.pixel_bpp),
+            _bpp(method.parameter_bpp),
             f"{method.bd_rate_percent:+.2f} %".replace("-", "−"),
             f"{method.encode_times:.2f}×",
             f"{method.decode_times:.2f}×",
@@ -144,6 +146,10 @@ def _share(method: MethodResult) -> float:
     """Percent of pictures times environments that are exact."""
     counts = [count for count in method.exact.values() if count is not None]
     return 100 * sum(counts) / (len(counts) * method.pictures) if counts else 0.0
+
+
+def _sent(method: MethodResult) -> float:
+    return method.row_bpp + method.pixel_bpp + method.parameter_bpp
 
 
 def _bpp(value: float) -> str:

@@ -36,6 +36,8 @@ from ..refinement.refinable import Latents
 from ..refinement.weights_model import WeightsModel
 from .exact_arithmetic import ExactArithmetic
 from .integer_sums import Scaling
+from .parameter_difference import ParameterDifference
+from .tweaking import tweak_latents
 
 Run = Callable[..., Tensor]
 """(function of tensors, tensors) to its result: how an environment computes a network."""
@@ -107,11 +109,30 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Tweak:
+    """Latents are tweaked until outputs lie off the boundaries (S2), see :func:`tweak_latents`.
+
+    Attributes
+    ----------
+    beta : bits that an output on a boundary weighs.
+    row_distance, pixel_distance : how near is ambiguous. steps : gradient steps at most.
+    parameters : of the decoder to be fine-tuned as well, "none" or "biases".
+    """
+
+    beta: float
+    row_distance: float
+    pixel_distance: float
+    steps: int
+    parameters: str = "none"
+
+
+@dataclass(frozen=True)
 class Stabilization:
     """Methods for rows of tables (scenario 2) and pixels (scenario 1); nothing by default."""
 
     rows: Method = field(default_factory=Method)
     pixels: Method = field(default_factory=Method)
+    tweak: Tweak | None = None
 
     def __post_init__(self) -> None:
         if self.rows.adjustment == "channels":
@@ -122,11 +143,17 @@ class Stabilization:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of a stream: of the symbols, and of what stabilizes rows and pixels."""
+    """Bytes of a stream: of the symbols, of what stabilizes rows and pixels, and of fine-tuned
+    parameters."""
 
     symbols: int
     rows: int
     pixels: int
+    parameters: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.symbols + self.rows + self.pixels + self.parameters
 
 
 @dataclass(frozen=True)
@@ -192,14 +219,27 @@ class FloatCodec:
             per_octave=ROWS_PER_OCTAVE,
         )
 
-    @torch.no_grad()
-    def encode(self, rgb: np.ndarray, latents: Latents | None = None) -> tuple[bytes, Sizes]:
-        """A picture (H, W, 3) uint8, or other latents for it, to a stream, and what its parts take.
+    def encode(self, rgb: np.ndarray) -> tuple[bytes, Sizes]:
+        """A picture (H, W, 3) uint8 to a stream, and what its parts take."""
+        x = picture_tensor(rgb).to(self.model.gain)
+        with torch.no_grad():
+            latents = self.model.latents(x)
+        tweak = self.stabilization.tweak
+        if tweak is None:
+            return self._encode(rgb, latents)
+        tweaked = tweak_latents(
+            self.model, x, latents, lmbda=self.model.lmbda or 0.0, **vars(tweak)
+        )
+        if tweaked.difference is None:
+            return self._encode(rgb, tweaked.latents)
+        return self._tuned(tweaked.difference)._encode(
+            rgb, tweaked.latents, tweaked.difference.to_bytes()
+        )
 
-        ``latents`` are as of :meth:`WeightsModel.latents`.
-        """
-        if latents is None:
-            latents = self.model.latents(picture_tensor(rgb).to(self.model.gain))
+    @torch.no_grad()
+    def _encode(
+        self, rgb: np.ndarray, latents: Latents, difference: bytes = b""
+    ) -> tuple[bytes, Sizes]:
         z = torch.floor(latents["z"] + 0.5)
         y = latents["y"] / self.model.gain
         payloads = [range_encode(_flat(z), self._hyper_rows(z), self.tables)]
@@ -217,8 +257,10 @@ class FloatCodec:
         pixels = self._pixel_outputs(y_hat, *rgb.shape[:2])
         _, pixel_code = self.stabilization.pixels.send(pixels, PIXELS)
         head = np.array(rgb.shape[:2], "<u4").tobytes()
-        sizes = Sizes(sum(map(len, payloads)), sum(map(len, told)), len(pixel_code))
-        return _join([head, *payloads, *told, pixel_code]), sizes
+        sizes = Sizes(
+            sum(map(len, payloads)), sum(map(len, told)), len(pixel_code), len(difference)
+        )
+        return _join([head, *payloads, *told, pixel_code, difference]), sizes
 
     @torch.no_grad()
     def decode(self, stream: bytes) -> np.ndarray:
@@ -229,16 +271,30 @@ class FloatCodec:
         CorruptStream, Truncated
             The stream does not fit what this machine computes.
         """
-        _, y_hat, (height, width), pixel_code = self._read(stream)
+        parts = self._parts(stream)
+        difference = parts.pop()
+        if difference:
+            return self._tuned(ParameterDifference.from_bytes(difference))._decode(parts)
+        return self._decode(parts)
+
+    def _tuned(self, difference: ParameterDifference) -> FloatCodec:
+        """This codec with other parameters."""
+        tuned = copy.copy(self)
+        tuned.model = difference.applied_to(self.model)
+        tuned.networks, tuned.double_networks = _Networks(tuned.model), None
+        return tuned
+
+    def _decode(self, parts: list[bytes]) -> np.ndarray:
+        symbols, y_hat = self._read(parts)
+        height, width, pixel_code = symbols.height, symbols.width, parts[-1]
         outputs = self._pixel_outputs(y_hat, height, width)
         pixels = self.stabilization.pixels.receive(outputs, pixel_code, PIXELS)
         return np.ascontiguousarray(pixels.transpose(1, 2, 0).astype(np.uint8))
 
     @torch.no_grad()
     def symbols(self, stream: bytes) -> Symbols:
-        """The integers of a stream; errors as of :meth:`decode`."""
-        symbols, _, _, _ = self._read(stream)
-        return symbols
+        """The integers of a stream without tweaks; errors as of :meth:`decode`."""
+        return self._read(self._parts(stream)[:-1])[0]
 
     @torch.no_grad()
     def outputs(self, symbols: Symbols) -> Outputs:
@@ -253,11 +309,15 @@ class FloatCodec:
         pixels = self._pixel_outputs(y_hat, symbols.height, symbols.width)
         return Outputs(gathered[0].numpy(), pixels)
 
-    def _read(self, stream: bytes) -> tuple[Symbols, Tensor, tuple[int, int], bytes]:
-        """Symbols, the latents they make, height and width, and what was told about pixels."""
+    def _parts(self, stream: bytes) -> list[bytes]:
+        """Size, payloads, what was told about rows, about pixels, difference of parameters."""
         parts, rest = _split(stream)
-        if rest or len(parts) % 2 != 1 or len(parts) < 5 or len(parts[0]) != 8:
+        if rest or len(parts) % 2 != 0 or len(parts) < 6 or len(parts[0]) != 8:
             raise CorruptStream("the stream does not have the parts that it should")
+        return parts
+
+    def _read(self, parts: list[bytes]) -> tuple[Symbols, Tensor]:
+        """Symbols, and the latents that they make."""
         height, width = (int(side) for side in np.frombuffer(parts[0], "<u4"))
         steps = (len(parts) - 3) // 2
         payloads, told = iter(parts[2 : 2 + steps]), iter(parts[2 + steps : 2 + 2 * steps])
@@ -280,12 +340,7 @@ class FloatCodec:
         y_hat = self._walk(z, h, w, choose)
         if next(payloads, None) is not None:
             raise CorruptStream("the stream has more steps than the order")
-        return (
-            Symbols(z.cpu().float(), y.cpu().float(), height, width),
-            y_hat,
-            (height, width),
-            parts[-1],
-        )
+        return Symbols(z.cpu().float(), y.cpu().float(), height, width), y_hat
 
     def _walk(self, z: Tensor, height: int, width: int, choose: Choose) -> Tensor:
         """The step loop; gives the latents (1, M, height, width) that the symbols make."""
