@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "methods of numerical stability: what decodes in other environments"
 QUALITY = 50
-QUALITIES = (10, 35, 60, 85)
+QUALITIES = (10, 30, 50, 80)
 QUICK_PICTURES = 1
 
 
