@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
 
+from compressai_model import compressai_model, compressai_picture  # noqa: E402
 from samebits.errors import InvalidArgument  # noqa: E402
 from samebits.evaluation.benchmarks.stability import measure_stability  # noqa: E402
 from samebits.evaluation.benchmarks.stability_page import (  # noqa: E402
@@ -46,6 +47,35 @@ def test_what_fails_says_why():
         run_in(REFERENCE, "environment_jobs:fail", {})
     with pytest.raises(InvalidArgument, match="module:name"):
         run_in(REFERENCE, "environment_jobs", {})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["onednn-sse41"],
+        pytest.param(
+            ["threads-2", "onednn-sse41", "no-onednn", "mkl-compatible", "aten-plain"],
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_model_of_compressai_decodes_in_all_environments(names):
+    try:
+        weights = compressai_model().state_dict()
+    except ImportError:
+        pytest.skip("CompressAI is not installed")
+
+    def decodes(*, stable):
+        given = {"state": (stable, weights)}
+        coded, wanted = run_in(
+            REFERENCE, "environment_jobs:compress", {**given, "x": compressai_picture()}
+        )
+        arguments = {**given, "coded": coded}
+        found = [run_in(ENVIRONMENTS[n], "environment_jobs:decompress", arguments) for n in names]
+        return [np.array_equal(one, wanted) for one in found]
+
+    assert not all(decodes(stable=False))
+    assert all(decodes(stable=True))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
+from compressai_model import compressai_model, compressai_picture  # noqa: E402
 from samebits.errors import InvalidArgument  # noqa: E402
 from samebits.learn import stabilize  # noqa: E402
 from samebits.learn.stability import ExactArithmetic, Scaling, functions  # noqa: E402
@@ -422,31 +423,12 @@ def test_totals_are_exact():
     assert power_of_two(torch.tensor([-3, 0, 10])).tolist() == [0.125, 1.0, 1024.0]
 
 
-def compressai_model():
-    from samebits.evaluation.benchmarks.compressai_import import import_compressai
-
-    import_compressai()
-    from compressai.models import MeanScaleHyperprior
-
-    torch.manual_seed(3)
-    model = MeanScaleHyperprior(32, 48).eval()
-    with torch.no_grad():
-        # Not trained: latents and scales are spread over many steps and table entries.
-        for part, factor in ((model.g_a, 40.0), (model.h_s, 6.0), (model.h_a, 4.0)):
-            last = [layer for layer in part.modules() if hasattr(layer, "weight")][-1]
-            last.weight *= factor
-            last.bias += torch.randn_like(last.bias) * factor / 10
-    model.update()
-    return model
-
-
 def test_a_model_of_compressai_decodes_elsewhere():
     try:
         model = compressai_model()
     except ImportError:
         pytest.skip("CompressAI is not installed")
-    torch.manual_seed(4)
-    x = F.interpolate(torch.rand(1, 3, 16, 24), scale_factor=8, mode="bicubic").clamp(0, 1)
+    x = compressai_picture()
 
     def decodes(codec) -> list[bool]:
         with torch.no_grad(), environment(mkldnn=True, threads=2):
