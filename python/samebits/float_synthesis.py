@@ -26,7 +26,7 @@ from samebits.stability.float_chunk import (
 from samebits.stream_info import FLOAT_SYNTHESIS
 
 LATENT_STRIDE = 16
-BYTES_A_PIXEL = 96
+BYTES_A_PIXEL = 84
 """Of outputs, what is known of them, and pixels, while they are resolved."""
 
 

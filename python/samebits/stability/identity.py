@@ -80,8 +80,8 @@ def _bits(
     """Parities of flat outputs, and which are ambiguous; uint8."""
     parity, ambiguous = np.empty(values.size, np.uint8), np.empty(values.size, np.uint8)
     for block in _blocks(values.size):
-        parity[block] = boundaries.index(values[block]) & 1
         ambiguous[block] = is_ambiguous(values[block], boundaries)
+        parity[block] = boundaries.index(values[block]) & 1
     return parity, ambiguous
 
 
