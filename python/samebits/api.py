@@ -505,11 +505,17 @@ def verify(
     StreamInfo
         If all is well; an error as of :func:`decode` otherwise.
     """
-    limits = {"max_pixels": max_pixels, "max_bytes": max_bytes}
-    info = decode_picture(stream, model=model, **limits).info
+    info = decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes).info
     if not float_synthesis and all(chunk.type != FLOAT_SYNTHESIS for chunk in info.chunks):
         return info
-    reason = check_float_pixels(as_bytes(stream), model=model, wanted=float_synthesis, **limits)
+    reason = check_float_pixels(
+        as_bytes(stream),
+        model=model,
+        wanted=float_synthesis,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
+    )
+    assert info.float_synthesis is not None
     checked = replace(info.float_synthesis, checked=not reason, not_checked_because=reason)
     return replace(info, float_synthesis=checked)
 

@@ -26,20 +26,20 @@ from samebits.stability.float_chunk import (
 from samebits.stream_info import FLOAT_SYNTHESIS
 
 LATENT_STRIDE = 16
-BYTES_A_PIXEL = 84
-"""Of outputs, what is known of them, and pixels, while they are resolved."""
+BYTES_A_PIXEL = 77
+"""Of outputs, what is known of them, and pixels, while they are coded or resolved."""
+KEPT_BYTES = 2**26
+"""What libraries keep of the memory that a network has used, in blocks too small to give back."""
 
 
 @runtime_checkable
 class FloatSynthesis(Protocol):
-    """A network that makes pixels of latents.
+    """A network that makes pixels of latents."""
 
-    Attributes
-    ----------
-    identity : 8 bytes that name its weights: the first of their file's SHA-256.
-    """
-
-    identity: bytes
+    @property
+    def identity(self) -> bytes:
+        """8 bytes that name its weights: the first of their file's SHA-256."""
+        ...
 
     def __call__(self, y_hat: np.ndarray) -> np.ndarray:
         """Latents, int16 (h, w, M), to outputs in steps of 8 bits before they are rounded or cut
@@ -244,7 +244,7 @@ def _outputs(
     h, w = -(-header.height // LATENT_STRIDE), -(-header.width // LATENT_STRIDE)
     pixels = h * w * LATENT_STRIDE**2
     latents = 2 * h * w * model.latent_channels
-    needed = latents + max(synthesis.working_bytes(h, w), BYTES_A_PIXEL * pixels)
+    needed = KEPT_BYTES + latents + max(synthesis.working_bytes(h, w), BYTES_A_PIXEL * pixels)
     if needed > max_bytes:
         raise LimitExceeded(
             f"the float synthesis of {header.width} x {header.height} pixels needs {needed} bytes "

@@ -1,6 +1,7 @@
 """A float synthesis in torch whose pixels a file fixes (EP 4 156 691 S1, S3; bitstream.md 3.1)."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,19 @@ def test_environments(files, stream, threads):
         assert np.array_equal(decode(stream, files, float_synthesis=kind.load(files[0])), wanted)
 
 
+def test_another_instruction_set(files, stream, tmp_path):
+    (tmp_path / "a.same").write_bytes(stream)
+    words = ["decode", "a.same", "-o", "a.npy", "--model", str(files[0]), "--float-synthesis"]
+    older = {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default"}
+    subprocess.run(
+        [sys.executable, "-m", "samebits", *words],
+        env={**os.environ, **older, "PYTHONPATH": str(Path(samebits.__file__).parents[1])},
+        cwd=tmp_path,
+        check=True,
+    )
+    assert np.array_equal(np.load(tmp_path / "a.npy"), decode(stream, files))
+
+
 def test_noise(files, stream):
     wanted, synthesis = decode(stream, files), load_synthesis(files[0])
     differing = errors = 0
@@ -184,7 +198,7 @@ def test_working_bytes_cover_what_torch_takes():
 import sys, numpy as np
 from pathlib import Path
 from samebits import model_store
-from samebits.float_synthesis import BYTES_A_PIXEL, load_synthesis
+from samebits.float_synthesis import BYTES_A_PIXEL, KEPT_BYTES, load_synthesis
 from samebits.stability import Precision
 from samebits.stability.float_chunk import make_float_chunk
 
@@ -203,16 +217,15 @@ synthesis = load_synthesis(model_store.default_path())
 work(2, 2)
 before = peak()
 network = work(64, 48)
-print(network - before, synthesis.working_bytes(64, 48))
-print(peak() - before, BYTES_A_PIXEL * 256 * 64 * 48)
+print(network - before, synthesis.working_bytes(64, 48) + KEPT_BYTES)
+print(peak() - before, BYTES_A_PIXEL * 256 * 64 * 48 + KEPT_BYTES)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     (network, allowed), (whole, bound) = (
         map(int, line.split()) for line in done.stdout.splitlines()
     )
-    slack = 16 * 2**20
-    assert network <= allowed + slack
-    assert whole <= max(bound, allowed) + slack
+    assert network <= allowed
+    assert whole <= max(bound, allowed)
 
 
 def test_the_default_weights():

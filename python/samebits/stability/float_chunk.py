@@ -101,7 +101,7 @@ class FloatChunk:
         except CorruptStream as error:
             raise type(error)(f"the pixels of the float synthesis: {error}; {hint}") from error
         pixels = _as_picture(outcome)
-        if zlib.crc32(pixels) != self.pixels_crc:
+        if zlib.crc32(pixels.data) != self.pixels_crc:
             raise CorruptStream(
                 f"the pixels of the float synthesis do not have the checksum of the stream: {hint}"
             )
@@ -133,7 +133,7 @@ def _make(
     adjusted = adjustment.apply(outputs)
     pixels = _as_picture(np.stack([PIXELS.index(plane).astype(np.uint8) for plane in adjusted]))
     code = encode_outcome(adjusted, precision)
-    return FloatChunk(synthesis, precision, adjustment, zlib.crc32(pixels), code)
+    return FloatChunk(synthesis, precision, adjustment, zlib.crc32(pixels.data), code)
 
 
 def _as_picture(planes: np.ndarray) -> np.ndarray:

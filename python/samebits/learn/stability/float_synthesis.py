@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from samebits.errors import InvalidArgument, ModelMismatch
 from samebits.stability.float_chunk import IDENTITY_BYTES
 
 from ..export.scales import Y_SCALE
-from ..models.network import Network
+from ..models.network import Network, Op
 from ..models.transforms import PIXEL_UNIT
 from ..refinement.weights_model import PIXEL_OFFSET, network_from_weights
 from ..training.checkpoint import model_from_checkpoint
@@ -93,7 +95,11 @@ class TorchSynthesis:
 
 def _first_layer(network: Network) -> nn.Conv2d:
     """The first convolution that reads the network's input."""
-    return network.layers[next(op.layer for op in network.ops if op.kind == "conv")]
+    return _layer(network, next(op for op in network.ops if op.kind == "conv"))
+
+
+def _layer(network: Network, op: Op) -> nn.Conv2d:
+    return cast(nn.Conv2d, network.layers[op.layer])
 
 
 def _shape(
@@ -105,7 +111,7 @@ def _shape(
     for op, dead in zip(network.ops, network.dead_after, strict=True):
         c, h, w = shapes[op.src]
         if op.kind == "conv":
-            layer = network.layers[op.layer]
+            layer = _layer(network, op)
             stride = layer.stride[0]
             shape = (layer.out_channels, -(-h // stride), -(-w // stride))
         elif op.kind == "shuffle":
@@ -115,8 +121,8 @@ def _shape(
         else:
             shape = (c, h, w)
         # Libraries copy what they read and write into an order of their own.
-        copies = 2 * (np.prod((c, h, w), dtype=int) + np.prod(shape, dtype=int))
-        most = max(most, int(copies + sum(np.prod(s, dtype=int) for s in shapes.values())))
+        copies = 2 * (c * h * w + math.prod(shape))
+        most = max(most, copies + sum(map(math.prod, shapes.values())))
         shapes[op.dst] = shape
         for register in dead:
             del shapes[register]
