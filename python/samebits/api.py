@@ -334,6 +334,9 @@ def decode(
     ------
     CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded, NeedsSeries
         See :mod:`samebits.errors`. No other error comes out of foreign bytes.
+    InvalidArgument
+        An argument does not go with the stream: a float synthesis that it has nothing about, a
+        device that does not decode it.
     DeviceError
         CUDA was asked for and cannot be used, or the device is full or has failed.
     """

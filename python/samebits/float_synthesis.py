@@ -8,6 +8,7 @@ pixels are. Networks run in :mod:`samebits.learn`, or in whatever the caller bri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -61,13 +62,20 @@ def identity_of(path: str | PathLike) -> bytes:
 
 
 def load_synthesis(path: str | PathLike) -> FloatSynthesis:
-    """The synthesis of a weights file or checkpoint, on the CPU.
+    """The synthesis of a weights file or checkpoint, on the CPU; a loaded one is kept.
 
     Raises
     ------
     InvalidArgument
         torch is not installed, or the file has no synthesis that runs in floating point.
     """
+    file = _file(path)
+    status = file.stat()
+    return _load(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2)
+def _load(file: Path, modified_ns: int, size: int) -> FloatSynthesis:
     try:
         from samebits.learn.stability.float_synthesis import TorchSynthesis
     except ImportError as error:
@@ -75,7 +83,7 @@ def load_synthesis(path: str | PathLike) -> FloatSynthesis:
             f"a float synthesis needs torch ({error}): pip install 'samebits[torch]'; without "
             "float_synthesis nothing is needed"
         ) from error
-    return TorchSynthesis.load(_file(path))
+    return TorchSynthesis.load(file)
 
 
 def synthesis_for_encoding(wanted: Synthesis, *, model) -> FloatSynthesis | None:

@@ -129,6 +129,13 @@ def test_another_instruction_set(files, stream, tmp_path):
     assert np.array_equal(np.load(tmp_path / "a.npy"), decode(stream, files))
 
 
+def test_several_at_once(files, picture, stream):
+    streams = samebits.encode_many([picture] * 4, jobs=2, model=files[0], float_synthesis=True)
+    pictures = list(samebits.decode_many(streams, jobs=2, model=files[0], float_synthesis=files[0]))
+    assert len(pictures) == 4
+    assert all(np.array_equal(found, decode(stream, files)) for found in pictures)
+
+
 def test_noise(files, stream):
     wanted, synthesis = decode(stream, files), load_synthesis(files[0])
     differing = errors = 0

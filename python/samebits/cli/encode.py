@@ -11,8 +11,8 @@ examples:
   samebits encode photo.jpg --preset small          a smaller file that takes longer to decode
   samebits encode photo.jpg --refine fast           a better file that takes longer to encode
   cat photo.png | samebits encode - > photo.same    stdin to stdout
-  samebits encode photo.jpg --float-synthesis       with a floating-point picture, too (docs/
-                                                    stability.md): 'samebits decode' has that option
+  samebits encode photo.jpg --float-synthesis       fixes the floating-point picture, too: for
+                                                    samebits decode --float-synthesis
   samebits encode --series frame*.png -o clip.sames pictures of a burst or a clip into one file
   samebits encode --series clip.y4m                 all its frames; .gif and so on too, and video
                                                     files if PyAV is installed (pip install av)

@@ -99,7 +99,9 @@ class FloatChunk:
         try:
             outcome = decode_outcome(adjusted, self.precision, self.code)
         except CorruptStream as error:
-            raise type(error)(f"the pixels of the float synthesis: {error}; {hint}") from error
+            raise type(error)(
+                f"the pixels of the float synthesis cannot be resolved: {hint}"
+            ) from error
         pixels = _as_picture(outcome)
         if zlib.crc32(pixels.data) != self.pixels_crc:
             raise CorruptStream(
