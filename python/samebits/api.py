@@ -1,7 +1,7 @@
 """The public functions: encode, decode, open, info, verify."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -13,14 +13,24 @@ from samebits import _core, gpu, model_store
 from samebits.arguments import as_integer
 from samebits.encoder import PictureEncoder
 from samebits.errors import InvalidArgument, LimitExceeded, ModelMismatch
+from samebits.float_synthesis import (
+    FloatDecoder,
+    Synthesis,
+    check_float_pixels,
+    precision_of,
+    synthesis_for_encoding,
+    with_float_pixels,
+)
 from samebits.io.alpha import pack_alpha, unpack_alpha
 from samebits.io.source import SourcePicture, read_source
 from samebits.limits import MAX_BYTES, MAX_PIXELS
 from samebits.orders import Groups, schedule_of
 from samebits.refinement import Refine, RefineStep, error_weights, plan_of
+from samebits.stability import Precision
 from samebits.stream_info import (
     ALPHA,
     EXIF,
+    FLOAT_SYNTHESIS,
     ICC_PROFILE,
     XMP,
     StreamInfo,
@@ -96,6 +106,8 @@ def encode(
     distortion: str = "mse",
     weights: np.ndarray | None = None,
     on_step: Callable[[RefineStep], None] | None = None,
+    float_synthesis: Synthesis = None,
+    precision: float | Precision | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
@@ -142,6 +154,15 @@ def encode(
         for nothing at all; their mean does not matter. For regions of interest.
     on_step : callable, optional
         Hears of every gradient step of a refinement, as a :class:`samebits.refinement.RefineStep`.
+    float_synthesis : True, path or FloatSynthesis, optional
+        Also fix the pixels of a floating-point synthesis of the same latents, so that
+        ``decode(float_synthesis=...)`` gives them on every machine (docs/stability.md). True: with
+        the model's own weights; or another weights file or checkpoint; or an object as of
+        :class:`samebits.float_synthesis.FloatSynthesis`. The first two need ``samebits[torch]``.
+        The file still decodes without it.
+    precision : float or Precision, optional
+        With ``float_synthesis``: how far other machines' outputs may lie from this one's, in steps
+        of 8 bits; 2^-10 when not given. The larger, the more bytes.
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this.
 
@@ -179,6 +200,8 @@ def encode(
         distortion=distortion,
         weights=weights,
         on_step=on_step,
+        float_synthesis=float_synthesis,
+        precision=precision,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
     ).stream
@@ -202,6 +225,8 @@ def encode_picture(
     distortion: str = "mse",
     weights: np.ndarray | None = None,
     on_step: Callable[[RefineStep], None] | None = None,
+    float_synthesis: Synthesis = None,
+    precision: float | Precision | None = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Encoded:
@@ -219,6 +244,12 @@ def encode_picture(
     )
     if target is not None and quality is not None:
         raise InvalidArgument("quality and a target are given; the target finds the quality")
+    if float_synthesis and target is not None:
+        raise InvalidArgument("float_synthesis does not go with a target; give a quality")
+    if not float_synthesis and precision is not None:
+        raise InvalidArgument("precision is given, but no float_synthesis that it is for")
+    synthesis = synthesis_for_encoding(float_synthesis, model=model)
+    limits = {"max_pixels": max_pixels, "max_bytes": max_bytes}
     encoder = PictureEncoder(
         source=source,
         model=model_store.model_for_encoding(model),
@@ -226,7 +257,7 @@ def encode_picture(
         plan=plan,
         schedule=schedule,
         options={"values": values, "chunks": make_chunks(source)},
-        limits={"max_pixels": max_pixels, "max_bytes": max_bytes},
+        limits=limits,
         error_weights=error_weights(weights, shape=(height, width), plan=plan),
         on_step=on_step,
     )
@@ -239,7 +270,12 @@ def encode_picture(
             partial(encoder.try_plainly, psnr=psnr),
             partial(encoder.try_finally, psnr=psnr),
         ).coded
-    return Encoded(stream=coded.stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
+    stream = coded.stream
+    if synthesis is not None:
+        stream = with_float_pixels(
+            stream, synthesis, model=encoder.model, precision=precision_of(precision), **limits
+        )
+    return Encoded(stream=stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
 
 
 def as_quality(quality) -> int:
@@ -261,6 +297,7 @@ def decode(
     model: Model = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
+    float_synthesis: Synthesis = None,
     device: str = "cpu",
     cuda_stream=None,
 ) -> "np.ndarray | _core.DeviceArray":
@@ -275,6 +312,9 @@ def decode(
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this. On a CUDA device
         ``max_bytes`` counts the device's memory.
+    float_synthesis : True, path or FloatSynthesis, optional
+        Decode to the pixels of the floating-point synthesis that the stream was encoded with
+        (:func:`encode`): exactly the encoder's, or an error. ``device`` has to be "cpu".
     device : str
         ``"cpu"``, ``"cuda"`` (the current CUDA device), ``"cuda:N"``, or ``"auto"``: the current
         CUDA device if that can be used, otherwise the CPU, with a warning that says why.
@@ -294,10 +334,15 @@ def decode(
     ------
     CorruptStream, Truncated, UnsupportedVersion, ModelMismatch, LimitExceeded, NeedsSeries
         See :mod:`samebits.errors`. No other error comes out of foreign bytes.
+    InvalidArgument
+        An argument does not go with the stream: a float synthesis that it has nothing about, a
+        device that does not decode it.
     DeviceError
         CUDA was asked for and cannot be used, or the device is full or has failed.
     """
     if device != "cpu":
+        if float_synthesis:
+            raise InvalidArgument("float_synthesis goes with device='cpu' only")
         on_device = _decode_on_device(
             stream,
             model=model,
@@ -310,7 +355,13 @@ def decode(
             return on_device
     elif cuda_stream is not None:
         raise InvalidArgument("cuda_stream is given, but device is 'cpu'; use device='cuda'")
-    decoded = decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes)
+    decoded = decode_picture(
+        stream,
+        model=model,
+        float_synthesis=float_synthesis,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
+    )
     return with_alpha(decoded)
 
 
@@ -346,13 +397,13 @@ def decode_picture(
     stream: bytes,
     *,
     model: Model = None,
+    float_synthesis: Synthesis = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Decoded:
     """Like :func:`decode`, with alpha apart and with the metadata."""
-    return decode_by(
-        _core.decode_picture, stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes
-    )
+    core = FloatDecoder(float_synthesis, model) if float_synthesis else _core.decode_picture
+    return decode_by(core, stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes)
 
 
 def decode_by(
@@ -396,6 +447,7 @@ def open(
     path: str | PathLike,
     *,
     model: Model = None,
+    float_synthesis: Synthesis = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> "Image":
@@ -406,7 +458,14 @@ def open(
     from samebits.io.images import to_image
 
     stream = Path(path).read_bytes()
-    return to_image(decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes))
+    decoded = decode_picture(
+        stream,
+        model=model,
+        float_synthesis=float_synthesis,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
+    )
+    return to_image(decoded)
 
 
 def info(stream: bytes, *, model: Model = None) -> StreamInfo:
@@ -430,18 +489,38 @@ def verify(
     stream: bytes,
     *,
     model: Model = None,
+    float_synthesis: Synthesis = None,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> StreamInfo:
     """Decode a stream and check everything that can be: the file's checksum, every field, the end
-    of the coded symbols, the checksum of the latents, and the alpha plane.
+    of the coded symbols, the checksum of the latents, the alpha plane, and what fixes the pixels of
+    a float synthesis.
+
+    Parameters
+    ----------
+    float_synthesis : as of :func:`decode`, optional
+        Its pixels have to be checked. When not given they are if they can be: if the stream's own
+        weights make them and torch is installed; the result says so.
 
     Returns
     -------
     StreamInfo
         If all is well; an error as of :func:`decode` otherwise.
     """
-    return decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes).info
+    info = decode_picture(stream, model=model, max_pixels=max_pixels, max_bytes=max_bytes).info
+    if not float_synthesis and all(chunk.type != FLOAT_SYNTHESIS for chunk in info.chunks):
+        return info
+    reason = check_float_pixels(
+        as_bytes(stream),
+        model=model,
+        wanted=float_synthesis,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
+    )
+    assert info.float_synthesis is not None
+    checked = replace(info.float_synthesis, checked=not reason, not_checked_because=reason)
+    return replace(info, float_synthesis=checked)
 
 
 def make_chunks(source: SourcePicture) -> list[tuple[int, bytes]]:

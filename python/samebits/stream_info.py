@@ -4,10 +4,18 @@ import json
 from dataclasses import asdict, dataclass
 
 from samebits import _core
-from samebits.errors import CorruptStream, InvalidArgument
+from samebits.errors import CorruptStream, InvalidArgument, SamebitsError
+from samebits.stability.float_chunk import FloatChunk
 
 ICC_PROFILE, EXIF, XMP, ALPHA = 1, 2, 3, 4
-CHUNK_NAMES = {ICC_PROFILE: "icc_profile", EXIF: "exif", XMP: "xmp", ALPHA: "alpha"}
+FLOAT_SYNTHESIS = 128
+CHUNK_NAMES = {
+    ICC_PROFILE: "icc_profile",
+    EXIF: "exif",
+    XMP: "xmp",
+    ALPHA: "alpha",
+    FLOAT_SYNTHESIS: "float_synthesis",
+}
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,36 @@ class ChunkInfo:
     type: int
     name: str
     bytes: int
+
+
+@dataclass(frozen=True)
+class FloatInfo:
+    """What fixes the pixels of a floating-point synthesis (bitstream.md 3.1).
+
+    Attributes
+    ----------
+    synthesis : str
+        The first eight bytes of the SHA-256 of its file, in hexadecimal.
+    precision, precision_slope : float
+        How far outputs may lie from the encoder's, in steps of 8 bits: the first, and the second
+        times the output's magnitude.
+    adjustment : str
+        ``"none"``, ``"scalar"``, ``"channels"`` or ``"linear"``.
+    code_bytes : int
+        Length of the code that tells the encoder's pixels from all others.
+    checked : bool or None
+        Whether the pixels were computed and are right. Only :func:`samebits.verify` tries.
+    not_checked_because : str
+        Of a verified stream: why not.
+    """
+
+    synthesis: str
+    precision: float
+    precision_slope: float
+    adjustment: str
+    code_bytes: int
+    checked: bool | None = None
+    not_checked_because: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +109,9 @@ class StreamInfo:
         Format version.
     time : bool
         The picture is one of a series and needs those before it.
+    float_synthesis : FloatInfo or None
+        None if the stream has no such chunk, or one that cannot be read, which only
+        :func:`samebits.verify` minds.
     """
 
     width: int
@@ -91,6 +132,7 @@ class StreamInfo:
     chunks: tuple[ChunkInfo, ...]
     version: int
     time: bool
+    float_synthesis: FloatInfo | None = None
 
     @property
     def bpp(self) -> float:
@@ -147,6 +189,23 @@ def describe_stream(
         chunks=chunks,
         version=header.version,
         time=header.time,
+        float_synthesis=_float_info(dict(parsed.chunks).get(FLOAT_SYNTHESIS)),
+    )
+
+
+def _float_info(content: bytes | None) -> FloatInfo | None:
+    if content is None:
+        return None
+    try:
+        chunk = FloatChunk.from_bytes(content)
+    except SamebitsError:
+        return None
+    return FloatInfo(
+        synthesis=chunk.synthesis.hex(),
+        precision=chunk.precision.offset,
+        precision_slope=chunk.precision.slope,
+        adjustment=chunk.adjustment.kind,
+        code_bytes=len(chunk.code),
     )
 
 

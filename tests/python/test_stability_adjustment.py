@@ -36,6 +36,17 @@ def test_less_is_ambiguous(kind):
     assert len(adjustment.to_bytes()) == 1 + 2 * {"scalar": 1, "channels": 3, "linear": 2}[kind]
 
 
+@pytest.mark.parametrize("precision", [Precision(0.01), Precision(0.002, 0.001)])
+def test_the_best_of_all_candidates(precision):
+    values = np.random.default_rng(4).uniform(-20, 280, (1, 60, 70))
+
+    def left(step):
+        return precision.at_encoder(values + step / 4096).sum()
+
+    [step] = choose_adjustment(values, precision, kind="scalar").steps
+    assert left(step) == min(left(candidate) for candidate in range(-512, 513, 16))
+
+
 def test_few_outputs_need_no_code():
     """Where an offset leaves nothing ambiguous, rounding is enough on every machine."""
     random = np.random.default_rng(1)

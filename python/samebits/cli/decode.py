@@ -11,6 +11,7 @@ examples:
   samebits decode clip.sames -o frames/
   samebits decode clip.sames -o frames/ --start 100 --count 10
   samebits decode - -o - < photo.same > photo.png   stdin to stdout
+  samebits decode photo.same --float-synthesis      the floating-point picture, if it has one
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from samebits.cli.batch import add_batch_arguments, add_limit_arguments, positive, run_batch
 from samebits.cli.decode_series import decode_series_file
 from samebits.cli.exit_codes import EXIT_USAGE
+from samebits.cli.float_option import add_float_argument
 from samebits.cli.outputs import add_output_arguments, output_names, print_usage_error
 from samebits.errors import InvalidArgument
 from samebits.io.files import STANDARD, is_series, open_binary, refuse_existing, write_bytes
@@ -49,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--count", type=positive, metavar="N", help="of a series: pictures to write, default all"
     )
     parser.add_argument("--model", metavar="FILE", help="weights file; default: the installed ones")
+    add_float_argument(
+        parser,
+        help="the pixels of the floating-point synthesis that a file was encoded with, exactly, or "
+        "an error (samebits[torch])",
+    )
     add_limit_arguments(parser)
     add_batch_arguments(parser)
 
@@ -65,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         name, output = arguments.streams[index], outputs[index]
         with open_binary(name) as file:
             if is_series(file):
+                if arguments.float_synthesis:
+                    raise InvalidArgument("--float-synthesis is for .same files, not for series")
                 return decode_series_file(file, output, arguments=arguments)
             stream = file.read()
         return _decode_stream(stream, output, default_suffix=suffix, arguments=arguments)
@@ -93,6 +102,7 @@ def _decode_stream(
     decoded = decode_picture(
         stream,
         model=arguments.model,
+        float_synthesis=arguments.float_synthesis,
         max_pixels=arguments.max_pixels,
         max_bytes=arguments.max_bytes,
     )

@@ -11,6 +11,8 @@ examples:
   samebits encode photo.jpg --preset small          a smaller file that takes longer to decode
   samebits encode photo.jpg --refine fast           a better file that takes longer to encode
   cat photo.png | samebits encode - > photo.same    stdin to stdout
+  samebits encode photo.jpg --float-synthesis       fixes the floating-point picture, too: for
+                                                    samebits decode --float-synthesis
   samebits encode --series frame*.png -o clip.sames pictures of a burst or a clip into one file
   samebits encode --series clip.y4m                 all its frames; .gif and so on too, and video
                                                     files if PyAV is installed (pip install av)
@@ -24,6 +26,7 @@ from pathlib import Path
 
 from samebits.cli.batch import add_batch_arguments, add_limit_arguments, positive, run_batch
 from samebits.cli.exit_codes import EXIT_USAGE
+from samebits.cli.float_option import add_float_argument
 from samebits.cli.outputs import add_output_arguments, output_names, print_usage_error
 from samebits.cli.refine_progress import RefineProgress
 from samebits.errors import InvalidArgument
@@ -90,6 +93,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plot",
         metavar="FILE",
         help="bits and PSNR by step of one picture's refinement by gradients: .png, .svg, .pdf",
+    )
+    add_float_argument(
+        parser,
+        help="also fix the pixels of a floating-point synthesis: of the model's own weights, or of "
+        "another weights file or a checkpoint (samebits[torch])",
+    )
+    parser.add_argument(
+        "--precision",
+        type=float,
+        metavar="D",
+        help="with --float-synthesis: how far other machines' outputs may lie from this one's, in "
+        "steps of 8 bits; default 2^-10; the larger, the more bytes",
     )
     parser.add_argument(
         "--skip-existing",
@@ -243,6 +258,8 @@ def _encode_file(name: str, output: str, *, arguments: argparse.Namespace) -> di
             distortion=arguments.distortion,
             weights=None if arguments.weights is None else read_mask(arguments.weights),
             on_step=progress.step,
+            float_synthesis=arguments.float_synthesis,
+            precision=arguments.precision,
             max_pixels=arguments.max_pixels,
             max_bytes=arguments.max_bytes,
         )

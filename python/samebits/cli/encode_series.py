@@ -20,6 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise InvalidArgument("a series has a quality, no target; use --quality")
         if arguments.weights is not None or arguments.plot is not None:
             raise InvalidArgument("--weights and --plot are not for series")
+        if arguments.float_synthesis or arguments.precision is not None:
+            raise InvalidArgument("--float-synthesis and --precision are not for series")
         output = _output_name(arguments.pictures, output=arguments.output)
     except InvalidArgument as error:
         print_usage_error(error)

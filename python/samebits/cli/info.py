@@ -18,7 +18,7 @@ from samebits.errors import InvalidArgument
 from samebits.io.files import is_series, open_binary
 from samebits.orders import PHASES
 from samebits.series import SeriesInfo
-from samebits.stream_info import Rectangle, StreamInfo
+from samebits.stream_info import FloatInfo, Rectangle, StreamInfo
 
 MOST_KEYS_SHOWN = 12
 MOST_STEPS_SHOWN = 16
@@ -90,8 +90,19 @@ def _as_text(result) -> str:
     if info.chunks:
         chunks = ", ".join(f"{chunk.name} {chunk.bytes:,} bytes" for chunk in info.chunks)
         lines.append(f"  chunks    {chunks}")
+    if info.float_synthesis is not None:
+        lines.append(f"  float     {float_text(info.float_synthesis)}")
     lines += [f"  byte {byte:3}  {field:16} {value}" for field, byte, value in fields]
     return "\n".join(lines)
+
+
+def float_text(info: FloatInfo) -> str:
+    """What fixes the pixels of a float synthesis, in words."""
+    slope = f" + {info.precision_slope:.2g} of each" if info.precision_slope else ""
+    return (
+        f"synthesis {info.synthesis}, precision {info.precision:.2g}{slope}, adjustment "
+        f"{info.adjustment}, code {info.code_bytes:,} bytes"
+    )
 
 
 def order_text(info: StreamInfo) -> str:

@@ -101,7 +101,7 @@ def choose_adjustment(
     ----------
     values : (C, ...) floating-point outputs.
     """
-    values = np.asarray(values, np.float64)
+    values = np.asarray(values)
     if kind == "none":
         return Adjustment()
     if kind == "channels":
@@ -111,6 +111,7 @@ def choose_adjustment(
     offset = _best_offset(values, precision, boundaries)
     if kind == "scalar":
         return Adjustment("scalar", (offset,))
+    values = values.astype(np.float64)
     found = [Adjustment("linear", (offset, slope)) for slope in _candidates()]
     return min(found, key=lambda one: _left(one.apply(values), precision, boundaries))
 
@@ -122,6 +123,10 @@ def _candidates() -> list[int]:
 
 
 def _best_offset(values: np.ndarray, precision: Precision, boundaries: Boundaries) -> int:
+    values = np.asarray(values, np.float64)
+    most = MOST_STEPS * GRID
+    reach = most + (2 + precision.slope) * (precision.of(values) + precision.slope * most)
+    values = values[boundaries.distance(values) <= reach]  # no offset makes others ambiguous
     return min(_candidates(), key=lambda step: _left(values + step * GRID, precision, boundaries))
 
 

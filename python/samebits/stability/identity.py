@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from samebits.errors import InvalidArgument
 from samebits.stability.intervals import PIXELS, Boundaries, Precision
 
 LENGTHS = ("fixed", "unary", "golomb")
+BLOCK = 2**18
+"""Outputs looked at together: what is computed of them is float64, much for all at once."""
 
 
 def encode_outcome(
@@ -40,8 +42,7 @@ def encode_outcome(
     """
     if lengths not in LENGTHS:
         raise InvalidArgument(f"lengths is {lengths!r}, must be one of {', '.join(LENGTHS)}")
-    ambiguous = precision.at_encoder(values, boundaries)
-    parity, ambiguous = _bits(boundaries.index(values), ambiguous)
+    parity, ambiguous = _bits(np.ravel(values), precision.at_encoder, boundaries)
     return _core.encode_identity(
         parity,
         ambiguous,
@@ -61,15 +62,28 @@ def decode_outcome(
         The code does not fit: it is damaged, or this machine's outputs lie further from the
         encoder's than the precision.
     """
-    ambiguous = precision.at_decoder(values, boundaries)
-    index = boundaries.index(values)
-    parity, ambiguous = _bits(index, ambiguous)
-    flips = _core.resolve_identity(parity, ambiguous, code).reshape(index.shape)
-    return np.where(flips == 1, boundaries.neighbour(values), index)
+    flat = np.ravel(values)
+    parity, ambiguous = _bits(flat, precision.at_decoder, boundaries)
+    flips = _core.resolve_identity(parity, ambiguous, code)
+    outcome = np.empty(flat.size, np.int64)
+    for block in _blocks(flat.size):
+        other = boundaries.neighbour(flat[block])
+        outcome[block] = np.where(flips[block] == 1, other, boundaries.index(flat[block]))
+    return outcome.reshape(np.shape(values))
 
 
-def _bits(index: np.ndarray, ambiguous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.ascontiguousarray((index & 1).ravel(), np.uint8),
-        np.ascontiguousarray(ambiguous.ravel(), np.uint8),
-    )
+def _bits(
+    values: np.ndarray,
+    is_ambiguous: Callable[[np.ndarray, Boundaries], np.ndarray],
+    boundaries: Boundaries,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parities of flat outputs, and which are ambiguous; uint8."""
+    parity, ambiguous = np.empty(values.size, np.uint8), np.empty(values.size, np.uint8)
+    for block in _blocks(values.size):
+        ambiguous[block] = is_ambiguous(values[block], boundaries)
+        parity[block] = boundaries.index(values[block]) & 1
+    return parity, ambiguous
+
+
+def _blocks(size: int) -> Iterator[slice]:
+    return (slice(begin, begin + BLOCK) for begin in range(0, size, BLOCK))
