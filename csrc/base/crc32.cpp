@@ -6,7 +6,6 @@
 namespace samebits {
 namespace {
 
-constexpr uint32_t kPolynomial = 0xEDB88320;  // bit-reversed, as the bytes come least bit first
 constexpr size_t kSlices = 8;
 using Tables = std::array<std::array<uint32_t, 256>, kSlices>;
 
@@ -15,7 +14,7 @@ constexpr Tables make_tables() {
   Tables tables{};
   for (uint32_t byte = 0; byte < 256; ++byte) {
     uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? kPolynomial : 0);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? kCrc32Polynomial : 0);
     tables[0][byte] = crc;
   }
   for (size_t k = 1; k < kSlices; ++k) {

@@ -159,11 +159,11 @@ std::vector<Number> DistortionGradient::curvature(const Tensor<int16_t>& y_hat) 
   return curvature;
 }
 
-int64_t DistortionGradient::bytes(int height, int width) const {
-  const int side = kTile + 4 * adjoint_.reach();
+int64_t DistortionGradient::bytes(const Model& model, int height, int width) {
+  const int side = kTile + 4 * Adjoint::reach_in(model.synthesis);
   const int h = std::min(height, side), w = std::min(width, side);
-  const int64_t gradients = int64_t{height} * width * model_.latent_channels * 2;
-  return gradients + adjoint_.bytes(h, w);
+  const int64_t gradients = int64_t{height} * width * model.latent_channels * 2;
+  return gradients + Adjoint::bytes(model.synthesis, h, w);
 }
 
 }  // namespace samebits

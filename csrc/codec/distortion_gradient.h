@@ -45,8 +45,8 @@ class DistortionGradient {
   // of all samples, at y_hat; half the second derivative of the squared error.
   std::vector<Number> curvature(const Tensor<int16_t>& y_hat) const;
 
-  // Bytes that both hold at most.
-  int64_t bytes(int height, int width) const;
+  // Bytes that both hold at most, for latents of this size.
+  static int64_t bytes(const Model& model, int height, int width);
 
  private:
   struct Window;

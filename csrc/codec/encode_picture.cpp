@@ -33,6 +33,13 @@ void check_arguments(const PictureView& picture, const EncodeOptions& options) {
   check_range("refine lmbda", options.refine.lmbda_q24, 0, INT32_MAX);
 }
 
+// What EncodeResult::source holds; a search has that of its best and that of its last file.
+int64_t source_bytes(const Model& model, const LatentSizes& sizes, const RefineOptions& refine) {
+  const int64_t z = int64_t{sizes.hyper_height} * sizes.hyper_width * model.hyper_channels;
+  const int files = refine.rounds > 0 || refine.given != nullptr ? 2 : 1;
+  return files * (latent_bytes(model, sizes) + z * int64_t{sizeof(int32_t)});
+}
+
 void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& schedule,
                   const EncodeOptions& options, size_t earlier, const Limits& limits) {
   const int64_t y = latent_bytes(model, sizes);
@@ -55,6 +62,7 @@ void check_memory(const Model& model, const LatentSizes& sizes, const Schedule& 
                           int64_t{sizeof(int16_t)};
     needed = std::max(needed, y + hyper + refine_bytes(model, sizes, schedule));
   }
+  if (options.keep_source) needed += source_bytes(model, sizes, options.refine);
   check_bytes(needed + earlier_bytes(model, sizes, earlier), limits, "encoding this picture");
 }
 

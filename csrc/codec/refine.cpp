@@ -205,8 +205,7 @@ int64_t refine_bytes(const Model& model, const LatentSizes& sizes, const Schedul
   const int64_t elements = y / int64_t{sizeof(int16_t)};
   const int64_t trace = elements * int64_t{sizeof(int16_t) + sizeof(uint8_t) + sizeof(int32_t)};
   const int64_t batches = elements * int64_t{sizeof(int32_t) + sizeof(uint8_t)};
-  const PictureView nothing;
-  const int64_t gradient = DistortionGradient(model, nothing, {}).bytes(sizes.height, sizes.width);
+  const int64_t gradient = DistortionGradient::bytes(model, sizes.height, sizes.width);
   return 3 * y + trace +
          std::max(batches + step_loop_bytes(model, sizes, schedule, false), gradient);
 }

@@ -87,6 +87,10 @@ Adjoint::Adjoint(const Network& network) : network_(network) {
     }
     transposed_.push_back(transpose(layer));
   }
+  reach_ = reach_in(network);
+}
+
+int Adjoint::reach_in(const Network& network) {
   // How far a 3 x 3 convolution reaches, in positions of the input, depends on where it stands.
   constexpr int64_t kOne = 720720 << 4;  // what the usual factors divide
   std::vector<int64_t> position(network.values_.size(), kOne), reach(network.values_.size(), 0);
@@ -101,7 +105,7 @@ Adjoint::Adjoint(const Network& network) : network_(network) {
       reach[n + 1] += position[n + 1];
     }
   }
-  reach_ = static_cast<int>((reach.back() + kOne - 1) / kOne);
+  return static_cast<int>((reach.back() + kOne - 1) / kOne);
 }
 
 Adjoint::Transposed Adjoint::transpose(const ConvLayer& layer) {
@@ -262,15 +266,15 @@ Gradient Adjoint::through_convolution(int op, const Pass& pass, Gradient out) co
   return {std::move(in), out.exponent + transposed.exponent + down};
 }
 
-int64_t Adjoint::bytes(int height, int width) const {
+int64_t Adjoint::bytes(const Network& network, int height, int width) {
   // Of each operation: its value or gradient, and the signs. More than what lives at a time.
-  const std::vector<Network::Size> sizes = network_.value_sizes(height, width);
+  const std::vector<Network::Size> sizes = network.value_sizes(height, width);
   int64_t signs = 0, largest = 0;
-  for (size_t n = 0; n < network_.operations_.size(); ++n) {
-    const Network::Operation& op = network_.operations_[n];
+  for (size_t n = 0; n < network.operations_.size(); ++n) {
+    const Network::Operation& op = network.operations_[n];
     const int64_t values =
-        int64_t{sizes[n + 1].height} * sizes[n + 1].width * network_.values_[n + 1].channels;
-    if (op.opcode == Network::Opcode::conv && network_.layers_[op.layer].leaky >= 0) {
+        int64_t{sizes[n + 1].height} * sizes[n + 1].width * network.values_[n + 1].channels;
+    if (op.opcode == Network::Opcode::conv && network.layers_[op.layer].leaky >= 0) {
       signs += values;
     }
     largest = std::max(largest, values);

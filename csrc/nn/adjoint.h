@@ -37,8 +37,10 @@ class Adjoint {
   // own.
   int reach() const { return reach_; }
 
-  // Bytes of a forward and a backward pass over an input of this size, at most.
-  int64_t bytes(int height, int width) const;
+  // Both without the weights being transposed: the reach in a network, and bytes of a forward and a
+  // backward pass over an input of this size, at most.
+  static int reach_in(const Network& network);
+  static int64_t bytes(const Network& network, int height, int width);
 
  private:
   struct Transposed {

@@ -8,14 +8,14 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/crc32.h"
 #include "base/error.h"
 #include "stability/bits.h"
 
 namespace samebits {
 namespace {
 
-constexpr uint32_t kPolynomial = 0xEDB88320;  // as in base/crc32.h
-constexpr int kLengthBits = 5;                // of a fixed length code
+constexpr int kLengthBits = 5;  // of a fixed length code
 constexpr int kMostGolomb = 31;
 constexpr int kSentPartition = 1 << 2;
 constexpr int kGolombShift = 3;
@@ -26,7 +26,7 @@ constexpr std::array<int, 6> kDensities = {20, 16, 12, 8, 4, 1};
 constexpr int kCutDensity = 24;
 
 constexpr uint32_t after_zero(uint32_t crc) {
-  return crc >> 1 ^ ((crc & 1) != 0 ? kPolynomial : 0);
+  return crc >> 1 ^ ((crc & 1) != 0 ? kCrc32Polynomial : 0);
 }
 
 // Equations over GF(2) in at most 32 unknowns, kept in echelon form.
@@ -89,7 +89,7 @@ Part part_of(const Outcomes& outcomes, size_t begin, size_t size) {
   Part part;
   const size_t padded = (size + 7) / 8 * 8;
   const size_t ones = padded < kChecksumBits ? 0 : kChecksumBits;
-  uint32_t column = kPolynomial;
+  uint32_t column = kCrc32Polynomial;
   for (size_t i = padded; i-- > 0; column = after_zero(column)) {
     const bool bit = i < size && outcomes.parity[begin + i] != 0;
     if (bit != (i < ones)) part.checksum ^= column;
@@ -259,14 +259,6 @@ void resolve_part(const Part& part, uint32_t code, int length, std::vector<uint8
 }
 
 }  // namespace
-
-std::vector<uint32_t> checksum_columns(int64_t size) {
-  std::vector<uint32_t> columns(size);
-  uint32_t column = kPolynomial;
-  for (int64_t i = size; i % 8 != 0; ++i) column = after_zero(column);
-  for (int64_t i = size; i-- > 0; column = after_zero(column)) columns[i] = column;
-  return columns;
-}
 
 int distinguishing_bits(std::span<const uint32_t> columns) {
   if (columns.size() > kChecksumBits) return 0;

@@ -38,9 +38,6 @@ std::vector<uint8_t> encode_identity(const Outcomes& outcomes, const IdentityOpt
 // the other one. Error(corrupt_stream) if no outcome, or more than one, has the code.
 std::vector<uint8_t> resolve_identity(const Outcomes& outcomes, std::span<const uint8_t> code);
 
-// The effect of every element's parity on the checksum of `size` elements.
-std::vector<uint32_t> checksum_columns(int64_t size);
-
 // How many bits of a checksum tell all sums of these columns apart, at least 1; 0 if all 32 do not.
 int distinguishing_bits(std::span<const uint32_t> columns);
 

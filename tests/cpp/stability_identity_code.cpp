@@ -18,6 +18,18 @@ uint32_t checksum(const std::vector<uint8_t>& parity) {
   return crc32(packed);
 }
 
+// The effect of every element's parity on the checksum of `size` elements.
+std::vector<uint32_t> checksum_columns(int size) {
+  std::vector<uint32_t> columns;
+  const std::vector<uint8_t> none(size, 0);
+  for (int i = 0; i < size; ++i) {
+    std::vector<uint8_t> one = none;
+    one[i] = 1;
+    columns.push_back(checksum(one) ^ checksum(none));
+  }
+  return columns;
+}
+
 std::vector<uint32_t> places_of(const std::vector<uint8_t>& ambiguous) {
   std::vector<uint32_t> places;
   for (uint32_t i = 0; i < ambiguous.size(); ++i) {

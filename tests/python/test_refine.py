@@ -91,6 +91,19 @@ def test_what_is_refused():
         _core.Model(write_safetensors(bad, metadata={}))
 
 
+def test_latents_that_are_returned_count_as_memory():
+    enough, low = 4_000_000, 0
+    while enough - low > 100:
+        middle = (enough + low) // 2
+        try:
+            _core.encode_picture(MODEL, PICTURE, quality=50, max_bytes=middle)
+            enough = middle
+        except LimitExceeded:
+            low = middle
+    with pytest.raises(LimitExceeded):
+        _core.encode_picture(MODEL, PICTURE, quality=50, max_bytes=enough, return_latents=True)
+
+
 def test_region_of_interest():
     mask = np.zeros(PICTURE.shape[:2], np.uint8)
     mask[:40] = 255

@@ -134,6 +134,11 @@ class Network(nn.Module):
         """Nothing looks at or replaces values or weights."""
         return self.tap is None and self.weight_tap is None
 
+    @property
+    def last_bias(self) -> Tensor:
+        """Biases (C,) of the last convolution."""
+        return self.layers[-1].bias  # type: ignore[return-value]
+
     def forward(self, x: Tensor) -> Tensor:
         registers = {0: x}
         for i, op in enumerate(self.ops):

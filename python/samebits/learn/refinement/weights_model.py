@@ -51,6 +51,13 @@ class WeightsModel(nn.Module):
         slopes in one network, or CDF rows that are not Gaussian.
     """
 
+    z_scale: Tensor
+    z_gain: Tensor
+    z_inverse_gain: Tensor
+    bias: Tensor
+    gain: Tensor
+    inverse_gain: Tensor
+
     def __init__(
         self, weights: Path, *, quality: int, schedule: _core.ScheduleSpec | None = None
     ) -> None:

@@ -69,8 +69,8 @@ class ParameterDifference:
             A layer has another number of outputs.
         """
         changed = copy.deepcopy(model)
-        _add(changed.g_s.layers[-1].bias, self.pixels, GRID)
-        scales = changed.entropy.head.layers[-1].bias[changed.config.latent_channels :]
+        _add(changed.g_s.last_bias, self.pixels, GRID)
+        scales = changed.entropy.head.last_bias[changed.config.latent_channels :]
         _add(scales, self.rows, GRID / ROWS_PER_OCTAVE)
         return changed
 

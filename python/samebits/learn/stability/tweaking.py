@@ -282,7 +282,7 @@ def _fine_tuned(goal: _Goal, tried: _Tried) -> _Found:
 def _pixels_by_bias(goal: _Goal, pixels: Tensor) -> Tensor:
     """(C, N): the pixels that each channel of the last layer becomes; far below 0 outside of the
     picture."""
-    channels = len(goal.model.g_s.layers[-1].bias)
+    channels = len(goal.model.g_s.last_bias)
     height, width = goal.x.shape[-2:]
     inside = torch.zeros_like(pixels, dtype=torch.bool)
     inside[..., :height, :width] = True
