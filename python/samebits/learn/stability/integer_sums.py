@@ -131,14 +131,13 @@ def _checked(
     """Factors from a stream, if no sum can overflow with them."""
     alpha = torch.full((1,), given[0], dtype=dtype, device=input_max.device)
     integers = weights.integers(given[1])
-    most_x = int(torch.round(input_max.to(dtype) * alpha).max())
-    too_large = scaling.short and max(most_x, integers.largest) > INT16_MAX
-    bound = most_x * _most_weights(integers, scaling)
-    if too_large or bound >= room:
+    most_x = float(torch.round(input_max.to(dtype) * alpha).max())
+    bound = most_x * _most_weights(integers, scaling)  # may be infinite; exact where it matters
+    if bound >= room or (scaling.short and max(most_x, integers.largest) > INT16_MAX):
         raise CorruptStream(
             f"overflow: with factors {given[0]:g} and {given[1]:g} sums of {weights.terms} "
-            f"products could reach {bound}, inputs {most_x} and weights {integers.largest}, which "
-            f"{scaling.significant_bits} significant bits do not hold"
+            f"products could reach {bound:g}, inputs {most_x:g} and weights "
+            f"{integers.largest:g}, which {scaling.significant_bits} significant bits do not hold"
         )
     return alpha.double(), given[1], integers, None
 
