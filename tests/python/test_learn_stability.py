@@ -377,7 +377,7 @@ def test_factors_that_are_sent(network, group, bits):
     if group == 1:
         assert (found[0] - wanted).abs().max() < 0.01 * wanted.abs().max()
     with pytest.raises(CorruptStream, match="overflow"):
-        decoder(x * 3)
+        decoder(x * 1e6)
     with pytest.raises(CorruptStream, match="which the network has more"):
         stable.with_factors(Factors(bits, 1, 1, factors.alpha[:1], factors.beta[:1]))(x)
     with pytest.raises(CorruptStream, match="of which the network has 1"):
@@ -436,6 +436,14 @@ def test_one_dimension():
             assert (stable(x) - layer(x)).abs().max() < 1e-3
         wide = stabilize(layer, container="float64")
         assert same_bits(stable(x), wide(x))
+
+
+def test_inference_mode():
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 2, 3, 2)).eval()
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
+    wanted = stabilize(layer)(x)
+    with torch.inference_mode():
+        assert same_bits(stabilize(layer)(x.clone()), wanted)
 
 
 def test_changed_weights_are_noticed():

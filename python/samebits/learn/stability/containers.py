@@ -162,7 +162,7 @@ def _unfolded(x: Tensor, weight: Tensor, geometry: Convolution) -> Tensor:
             stride=geometry.stride,
         )
     groups = geometry.groups
-    columns = columns.view(len(x), groups, per_group * math.prod(kernel), -1)
+    columns = columns.view(len(x), groups, per_group * math.prod(kernel), columns.shape[-1])
     matrices = weight.reshape(groups, outputs // groups, -1)
     sums = torch.matmul(matrices, columns)
     return sums.view(len(x), outputs, *_out_size(x.shape[2:], kernel, geometry))

@@ -230,10 +230,13 @@ def stable_rows(
     depend on what else is in the batch.
 
     Factors are always separate, as joint ones would be other weights for every row; for the same
-    reason a bias is added behind. ``keep`` : whether the weights will be used again.
+    reason a bias is added behind. ``keep`` : whether the weights will be used again; others are not
+    balanced, which would take longer than it is worth.
     """
-    balance = scaling.balance == "channels"
-    weights = (kept_weights if keep else Weights)(weight, balance=balance)
+    if keep:
+        weights = kept_weights(weight, balance=scaling.balance == "channels")
+    else:
+        weights = Weights(weight, balance=False)
     separate = replace(scaling, factors="separate")
     y, report = scaled_sum(x, weights, None, separate, Rows(), given)
     return (y if bias is None else y + bias.to(y.dtype)), report

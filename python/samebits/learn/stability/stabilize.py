@@ -68,7 +68,8 @@ class Stabilized:
 
     def _run(self, function, args: tuple, kwargs: dict) -> Any:
         arithmetic = ExactArithmetic(self.scaling, factors=self.sent)
-        with torch.no_grad(), arithmetic:
+        # In inference mode torch takes operations apart in a way that cannot be followed.
+        with torch.inference_mode(False), torch.no_grad(), arithmetic:
             result = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
         self.reports = arithmetic.reports
         return result
