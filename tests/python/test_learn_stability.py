@@ -1,7 +1,9 @@
 """Exact arithmetic for any torch model (S5): the same bits in every environment."""
 
 import math
-from contextlib import contextmanager
+import re
+import zlib
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 
 import numpy as np
@@ -13,10 +15,15 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from compressai_model import compressai_model, compressai_picture  # noqa: E402
-from samebits.errors import InvalidArgument  # noqa: E402
+from samebits.errors import CorruptStream, InvalidArgument  # noqa: E402
 from samebits.learn import stabilize  # noqa: E402
-from samebits.learn.stability import ExactArithmetic, Scaling, functions  # noqa: E402
+from samebits.learn.stability import ExactArithmetic, Factors, Scaling, functions  # noqa: E402
 from samebits.learn.stability.containers import Convolution, Rows  # noqa: E402
+from samebits.learn.stability.factors import (  # noqa: E402
+    MOST_STEP,
+    factor_of_step,
+    step_below,
+)
 from samebits.learn.stability.integer_sums import scaled_sum, stable_convolution  # noqa: E402
 from samebits.learn.stability.scaling import factors_of  # noqa: E402
 from samebits.learn.stability.totals import power_of_two, stable_total  # noqa: E402
@@ -299,6 +306,128 @@ def test_the_kernels_compute_nearly_all():
     }
 
 
+@pytest.mark.parametrize(
+    ("bits", "inputs", "weights"),
+    [
+        (8, 73, [1] * 7),  # 511, and 512 is refused
+        (8, 511, [1]),
+        (30, 16383, [-16384] * 8),
+        (30, 32767, [32767, 32767, 3]),
+        (52, 2**22 - 1, [2**20, -(2**20)] * 1024),
+    ],
+)
+@pytest.mark.parametrize("bound", ["l1", "worst"])
+def test_the_largest_sums_are_exact_and_one_more_is_refused(bits, inputs, weights, bound):
+    weight = torch.tensor([weights], dtype=torch.float64)
+    x = torch.sign(weight) * inputs
+    for container in CONTAINERS.get(bits, ("int32", "float32", "float64")):
+        scaling = Scaling(bits, "separate", bound, "none", container)
+
+        def run(x, weight, alpha=0, scaling=scaling):
+            factors = Factors(bits, 1, 1, (alpha,), (0,))
+            with ExactArithmetic(scaling, factors=factors):
+                return F.linear(x, weight)
+
+        if bound == "worst" and abs(weights[-1]) < abs(weights[0]):
+            with pytest.raises(CorruptStream, match="overflow"):
+                run(x, weight)
+            continue
+        total = sum(int(a) * int(b) for a, b in zip(x[0].tolist(), weights, strict=True))
+        assert int(run(x, weight)) == total
+        with pytest.raises(CorruptStream, match="overflow"):
+            run(x + torch.sign(x), weight)
+        with pytest.raises(CorruptStream, match="overflow"):
+            run(x, weight, alpha=1)
+        with pytest.raises(CorruptStream, match="overflow"):
+            run(x * 1e300, weight, alpha=MOST_STEP)
+
+
+def test_the_grid_of_factors():
+    assert [factor_of_step(n) for n in (-8, 0, 4, 8)] == [0.5, 1, math.sqrt(2), 2]
+    for step in range(-MOST_STEP, MOST_STEP + 1):
+        assert factor_of_step(step) == pytest.approx(2 ** (step / 8), rel=1e-15)
+        assert step_below(factor_of_step(step)) == step
+        assert step_below(math.nextafter(factor_of_step(step + 1), 0)) == step
+    assert step_below(1e300) == MOST_STEP
+    with pytest.raises(InvalidArgument, match="small"):
+        step_below(1e-300)
+
+
+@pytest.mark.parametrize("group", [1, 3, 100])
+@pytest.mark.parametrize("bits", [30, 52])
+def test_factors_that_are_sent(network, group, bits):
+    x = picture()
+    stable = stabilize(network, significant_bits=bits)
+    wanted = stable(x)
+    group = min(group, len(stable.reports))
+    content = stable.factors(group=group).to_bytes()
+    assert len(content) < 80
+    factors = Factors.from_bytes(content)
+    assert factors.significant_bits == bits
+    assert len(list(factors)) == len(stable.reports)
+    for report, (alpha, beta) in zip(stable.reports, factors, strict=True):
+        assert alpha < report.alpha
+        assert beta <= report.beta
+    encoder = stable.with_factors(factors)
+    decoder = stabilize(network, container="float64").with_factors(factors)
+    found = [encoder(x)]
+    for other in environments():
+        with other:
+            found.append(decoder(x))
+    assert all(same_bits(found[0], y) for y in found)
+    if group == 1:
+        assert (found[0] - wanted).abs().max() < 0.01 * wanted.abs().max()
+    with pytest.raises(CorruptStream, match="overflow"):
+        decoder(x * 1e6)
+    with pytest.raises(CorruptStream, match="which the network has more"):
+        stable.with_factors(Factors(bits, 1, 1, factors.alpha[:1], factors.beta[:1]))(x)
+    with pytest.raises(CorruptStream, match="of which the network has 1"):
+        stabilize(nn.Linear(16, 1).eval()).with_factors(factors)(x / 1000)
+    if bits == 52:
+        with pytest.raises(CorruptStream, match="int32 does not hold"):
+            stabilize(network, container="int32").with_factors(factors)(x)
+
+
+def test_bytes_that_are_no_factors():
+    factors = Factors(30, 9, 2, (1, -300, 5, 800, -800), (0, 0, 0, 0, 7))
+    content = factors.to_bytes()
+    assert Factors.from_bytes(content) == factors
+    random = np.random.default_rng(3)
+    damaged = [content[:n] for n in range(len(content))] + [content + b"0", random.bytes(200)]
+    damaged.append(zlib.compress(bytes(10**8), 9)[2:-4])  # too long
+    for head in ((7, 8, 1), (53, 8, 1), (30, 8, 9), (30, 10, 1), (30, 7, 0), (30, 65535, 65535)):
+        damaged.append(packed([*head, *[0] * 10]))
+    damaged.append(packed([30, 0, 0, 801, 0]))
+    damaged.append(packed([30, 0, 0, 0]))
+    for some in damaged:
+        with pytest.raises(CorruptStream):
+            Factors.from_bytes(some)
+    for n in range(len(content)):
+        for bit in range(8):
+            other = bytearray(content)
+            other[n] ^= 1 << bit
+            with suppress(CorruptStream):
+                Factors.from_bytes(bytes(other))
+    with pytest.raises(InvalidArgument, match="0 operations"):
+        stabilize(nn.Linear(1, 1).eval()).factors()
+
+
+def packed(values):
+    content = np.array(values, "<u2").tobytes()
+    return zlib.compress(content, 9, wbits=-15)
+
+
+def test_the_table_of_operations(network):
+    stable = stabilize(network)
+    stable(picture())
+    lines = stable.report().splitlines()
+    assert len(lines) == len(stable.reports) + 1
+    assert re.search(r"0  convolution +8 x 3 x 5 x 5 .* \d\.\d\d$", lines[1])
+    assert any("transposed convolution" in line for line in lines)
+    assert any("product" in line for line in lines)
+    assert all(report.gained_bits >= 0 for report in stable.reports)
+
+
 def test_one_dimension():
     random = torch.Generator().manual_seed(5)
     x = torch.randn(2, 4, 11, generator=random)
@@ -308,6 +437,14 @@ def test_one_dimension():
             assert (stable(x) - layer(x)).abs().max() < 1e-3
         wide = stabilize(layer, container="float64")
         assert same_bits(stable(x), wide(x))
+
+
+def test_inference_mode():
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 2, 3, 2)).eval()
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
+    wanted = stabilize(layer)(x)
+    with torch.inference_mode():
+        assert same_bits(stabilize(layer)(x.clone()), wanted)
 
 
 def test_changed_weights_are_noticed():

@@ -33,7 +33,10 @@ FEWEST_INPUTS = 16
 class Operation(Protocol):
     """A sum of products, linear in inputs and weights."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For reports."""
+        ...
 
     def floating(self, x: Tensor, w: Tensor) -> Tensor:
         """Sums (B, outputs, ...) of floating-point numbers."""
@@ -156,13 +159,13 @@ def _unfolded(x: Tensor, weight: Tensor, geometry: Convolution) -> Tensor:
     else:
         columns = F.unfold(
             x,
-            kernel,
+            (kernel[0], kernel[1]),
             dilation=geometry.dilation,
             padding=geometry.padding,
             stride=geometry.stride,
         )
     groups = geometry.groups
-    columns = columns.view(len(x), groups, per_group * math.prod(kernel), -1)
+    columns = columns.view(len(x), groups, per_group * math.prod(kernel), columns.shape[-1])
     matrices = weight.reshape(groups, outputs // groups, -1)
     sums = torch.matmul(matrices, columns)
     return sums.view(len(x), outputs, *_out_size(x.shape[2:], kernel, geometry))
@@ -261,15 +264,15 @@ def _phases(x: Tensor, weights: IntegerWeights, geometry: Convolution) -> Tensor
     out = torch.zeros(len(x), *out_size, len(weights.values), dtype=torch.int32)
     for down in range(geometry.stride[0]):
         for across in range(geometry.stride[1]):
-            spans = [
+            vertical, horizontal = (
                 _phase(place, size[n], kernel[n], around[n], out_size[n], geometry.stride[n])
                 for n, place in ((0, down), (1, across))
-            ]
-            if None in spans:
+            )
+            if vertical is None or horizontal is None:
                 continue
-            (v, left_v, right_v), (h, left_h, right_h) = spans
+            (v, top, bottom), (h, left, right) = vertical, horizontal
             weight = weights.layout((v.start, h.start), partial(_part, spans=(v, h)))
-            padded = F.pad(x, (0, 0, left_h, right_h, left_v, right_v)).contiguous()
+            padded = F.pad(x, (0, 0, left, right, top, bottom)).contiguous()
             total = _native(padded, weight, replace(_PLAIN, groups=geometry.groups))
             if total is None:
                 return None

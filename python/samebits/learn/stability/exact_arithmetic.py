@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from samebits.errors import InvalidArgument
+from samebits.errors import CorruptStream, InvalidArgument
 
 from . import functions
+from .factors import Factors
 from .integer_sums import stable_convolution, stable_rows
-from .scaling import Scaling, ScalingReport
+from .scaling import CONTAINERS, Scaling, ScalingReport
 from .totals import stable_total
 
 aten = torch.ops.aten
@@ -51,6 +53,8 @@ class ExactArithmetic(TorchDispatchMode):
     Parameters
     ----------
     scaling : of sums of products.
+    factors : of the sums of products, from a stream; by default they are found from inputs. Their
+        significant bits take the place of those of ``scaling``.
 
     Attributes
     ----------
@@ -60,21 +64,45 @@ class ExactArithmetic(TorchDispatchMode):
     ------
     InvalidArgument
         An operation cannot be made exact; the message names it.
+    CorruptStream
+        With factors from a stream: sums could overflow, or there are not as many sums of products
+        as factors.
     """
 
-    def __init__(self, scaling: Scaling | None = None) -> None:
+    def __init__(self, scaling: Scaling | None = None, *, factors: Factors | None = None) -> None:
         super().__init__()
         self.scaling = Scaling() if scaling is None else scaling
+        if factors is not None:
+            if factors.significant_bits > CONTAINERS[self.scaling.container]:
+                raise CorruptStream(
+                    f"factors for {factors.significant_bits} significant bits, which "
+                    f"{self.scaling.container} does not hold"
+                )
+            self.scaling = replace(self.scaling, significant_bits=factors.significant_bits)
+        self.factors = factors
+        self.unused = None if factors is None else iter(factors)
         self.reports: list[ScalingReport] = []
         self.composites = _Composites(self)
+        self.depth = 0
 
     def __enter__(self):
+        self.depth += 1
         self.composites.__enter__()
         return super().__enter__()
 
     def __exit__(self, *error):
         super().__exit__(*error)
         self.composites.__exit__(*error)
+        self.depth -= 1
+        if self.depth == 0 and error[0] is None and self.factors is not None:
+            self._check_all_are_used(self.factors)
+
+    def _check_all_are_used(self, factors: Factors) -> None:
+        if len(self.reports) < factors.operations:
+            raise CorruptStream(
+                f"factors for {factors.operations} operations, of which the network has "
+                f"{len(self.reports)}"
+            )
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -99,9 +127,16 @@ class ExactArithmetic(TorchDispatchMode):
             result = handler(self, *args, **kwargs)
         return result.contiguous() if isinstance(result, Tensor) else result
 
-    def noted(self, result: tuple[Tensor, ScalingReport | None]) -> Tensor:
-        """The sum, its report kept."""
-        y, report = result
+    def summed(self, operation: Callable, x: Tensor, *args, **kwargs) -> Tensor:
+        """A sum of products of x, by the next factors where they are given; its report is kept."""
+        given = None
+        if self.unused is not None and x.numel() > 0:
+            given = next(self.unused, None)
+            if given is None:
+                raise CorruptStream(
+                    f"factors for {len(self.reports)} operations, of which the network has more"
+                )
+        y, report = operation(x, *args, scaling=self.scaling, given=given, **kwargs)
         if report is not None:
             self.reports.append(report)
         return y
@@ -142,18 +177,18 @@ def _is_floating(value: Any) -> bool:
 
 def _convolution(mode, x, w, bias, stride, padding, dilation, transposed, output_padding, groups):
     sizes = (stride, padding, dilation, transposed, output_padding, groups)
-    return mode.noted(stable_convolution(x, w, bias, *sizes, mode.scaling))
+    return mode.summed(stable_convolution, x, w, bias, *sizes)
 
 
 def _addmm(mode, bias, a, b, *, beta=1, alpha=1):
     if beta != 1 or alpha != 1 or bias.ndim != 1:
         product = _mm(mode, a, b)
         return bias * beta + product * alpha
-    return mode.noted(stable_rows(a, b.t(), bias, mode.scaling))
+    return mode.summed(stable_rows, a, b.t(), bias)
 
 
 def _mm(mode, a, b, *, keep=True):
-    return mode.noted(stable_rows(a, b.t(), None, mode.scaling, keep=keep))
+    return mode.summed(stable_rows, a, b.t(), None, keep=keep)
 
 
 def _bmm(mode, a, b):
@@ -163,7 +198,7 @@ def _bmm(mode, a, b):
 
 def _linear(mode, x, weight, bias=None):
     rows = x.reshape(-1, x.shape[-1])
-    y = mode.noted(stable_rows(rows, weight, bias, mode.scaling))
+    y = mode.summed(stable_rows, rows, weight, bias)
     return y.reshape(*x.shape[:-1], len(weight))
 
 

@@ -131,14 +131,13 @@ def _checked(
     """Factors from a stream, if no sum can overflow with them."""
     alpha = torch.full((1,), given[0], dtype=dtype, device=input_max.device)
     integers = weights.integers(given[1])
-    most_x = int(torch.round(input_max.to(dtype) * alpha).max())
-    too_large = scaling.short and max(most_x, integers.largest) > INT16_MAX
-    bound = most_x * _most_weights(integers, scaling)
-    if too_large or bound >= room:
+    most_x = float(torch.round(input_max.to(dtype) * alpha).max())
+    bound = most_x * _most_weights(integers, scaling)  # may be infinite; exact where it matters
+    if bound >= room or (scaling.short and max(most_x, integers.largest) > INT16_MAX):
         raise CorruptStream(
             f"overflow: with factors {given[0]:g} and {given[1]:g} sums of {weights.terms} "
-            f"products could reach {bound}, inputs {most_x} and weights {integers.largest}, which "
-            f"{scaling.significant_bits} significant bits do not hold"
+            f"products could reach {bound:g}, inputs {most_x:g} and weights "
+            f"{integers.largest:g}, which {scaling.significant_bits} significant bits do not hold"
         )
     return alpha.double(), given[1], integers, None
 
@@ -231,10 +230,13 @@ def stable_rows(
     depend on what else is in the batch.
 
     Factors are always separate, as joint ones would be other weights for every row; for the same
-    reason a bias is added behind. ``keep`` : whether the weights will be used again.
+    reason a bias is added behind. ``keep`` : whether the weights will be used again; others are not
+    balanced, which would take longer than it is worth.
     """
-    balance = scaling.balance == "channels"
-    weights = (kept_weights if keep else Weights)(weight, balance=balance)
+    if keep:
+        weights = kept_weights(weight, balance=scaling.balance == "channels")
+    else:
+        weights = Weights(weight, balance=False)
     separate = replace(scaling, factors="separate")
     y, report = scaled_sum(x, weights, None, separate, Rows(), given)
     return (y if bias is None else y + bias.to(y.dtype)), report

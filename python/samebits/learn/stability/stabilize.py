@@ -10,7 +10,8 @@ from torch import nn
 from samebits.errors import InvalidArgument
 
 from .exact_arithmetic import ExactArithmetic
-from .scaling import INT32_BITS, Scaling, ScalingReport
+from .factors import Factors
+from .scaling import INT32_BITS, Scaling, ScalingReport, format_reports
 
 
 class Stabilized:
@@ -22,13 +23,16 @@ class Stabilized:
     Attributes
     ----------
     model : torch.nn.Module, as it was given.
+    sent : Factors or None
+        From a stream, see :meth:`with_factors`.
     reports : list of ScalingReport
         Factors of the sums of products of the last call.
     """
 
-    def __init__(self, model: nn.Module, scaling: Scaling) -> None:
+    def __init__(self, model: nn.Module, scaling: Scaling, sent: Factors | None = None) -> None:
         self.model = model
         self.scaling = scaling
+        self.sent = sent
         self.reports: list[ScalingReport] = []
 
     def __call__(self, *args, **kwargs) -> Any:
@@ -40,9 +44,32 @@ class Stabilized:
             return value
         return lambda *args, **kwargs: self._run(value, args, kwargs)
 
+    def factors(self, *, group: int = 1, margin: int = 1) -> Factors:
+        """Factors of the last call, to be sent: see :meth:`Factors.of`. The encoder calls the model
+        with them again, as the decoder will: :meth:`with_factors`.
+
+        Raises
+        ------
+        InvalidArgument
+            There was no call with sums of products.
+        """
+        bits = self.scaling.significant_bits
+        return Factors.of(self.reports, significant_bits=bits, group=group, margin=margin)
+
+    def with_factors(self, sent: Factors) -> Stabilized:
+        """The same model, with factors from a stream in place of those that inputs give. Calls
+        raise CorruptStream if sums could overflow with them, or if they are more or fewer."""
+        return Stabilized(self.model, self.scaling, sent)
+
+    def report(self) -> str:
+        """A table of the sums of products of the last call: shapes, factors, and bits gained by the
+        bound by magnitudes."""
+        return format_reports(self.reports)
+
     def _run(self, function, args: tuple, kwargs: dict) -> Any:
-        arithmetic = ExactArithmetic(self.scaling)
-        with torch.no_grad(), arithmetic:
+        arithmetic = ExactArithmetic(self.scaling, factors=self.sent)
+        # In inference mode torch takes operations apart in a way that cannot be followed.
+        with torch.inference_mode(False), torch.no_grad(), arithmetic:
             result = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
         self.reports = arithmetic.reports
         return result

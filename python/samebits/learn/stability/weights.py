@@ -116,7 +116,7 @@ def kept_weights(
     """``Weights(arrange(weight))``, kept as long as the tensor that owns the memory lives and the
     values are what they were, which is compared: no change of a model goes unnoticed."""
     owner = weight if weight._base is None else weight._base
-    places = _kept.setdefault(owner, {})
+    places: dict[tuple, _Kept] = _kept.setdefault(owner, {})  # pyright: ignore
     memory = (tuple(weight.shape), weight.stride(), weight.storage_offset())
     place = (*memory, groups, balance, arrange is None)
     found = places.get(place)
