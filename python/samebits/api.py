@@ -162,7 +162,8 @@ def encode(
         The file still decodes without it.
     precision : float or Precision, optional
         With ``float_synthesis``: how far other machines' outputs may lie from this one's, in steps
-        of 8 bits; 2^-10 when not given. The larger, the more bytes.
+        of 8 bits; what the synthesis says when not given (2^-20 in double precision). The larger,
+        the more bytes.
     max_pixels, max_bytes : int
         Refuse pictures that have more pixels, or need more memory, than this.
 
@@ -273,7 +274,11 @@ def encode_picture(
     stream = coded.stream
     if synthesis is not None:
         stream = with_float_pixels(
-            stream, synthesis, model=encoder.model, precision=precision_of(precision), **limits
+            stream,
+            synthesis,
+            model=encoder.model,
+            precision=precision_of(precision, synthesis),
+            **limits,
         )
     return Encoded(stream=stream, y_bits=coded.y_bits, z_bits=coded.z_bits, steps=coded.steps)
 

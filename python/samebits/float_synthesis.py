@@ -19,7 +19,6 @@ from samebits import _core, model_store
 from samebits.errors import InvalidArgument, LimitExceeded, ModelMismatch
 from samebits.stability import Precision
 from samebits.stability.float_chunk import (
-    DEFAULT_PRECISION,
     IDENTITY_BYTES,
     FloatChunk,
     make_float_chunk,
@@ -27,7 +26,7 @@ from samebits.stability.float_chunk import (
 from samebits.stream_info import FLOAT_SYNTHESIS
 
 LATENT_STRIDE = 16
-BYTES_A_PIXEL = 77
+BYTES_A_PIXEL = 93
 """Of outputs, what is known of them, and pixels, while they are coded or resolved."""
 KEPT_BYTES = 2**26
 """What libraries keep of the memory that a network has used, in blocks too small to give back."""
@@ -40,6 +39,11 @@ class FloatSynthesis(Protocol):
     @property
     def identity(self) -> bytes:
         """8 bytes that name its weights: the first of their file's SHA-256."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """How far outputs on other machines may lie from those on this one, in steps of 8 bits."""
         ...
 
     def __call__(self, y_hat: np.ndarray) -> np.ndarray:
@@ -95,10 +99,10 @@ def synthesis_for_encoding(wanted: Synthesis, *, model) -> FloatSynthesis | None
     return load_synthesis(wanted) if isinstance(wanted, str | PathLike) else _checked(wanted)
 
 
-def precision_of(precision: float | Precision | None) -> Precision:
-    """The precision that a caller asks for, in steps of 8 bits; the default one for None."""
+def precision_of(precision: float | Precision | None, synthesis: FloatSynthesis) -> Precision:
+    """The precision that a caller asks for, in steps of 8 bits; that of the synthesis for None."""
     if precision is None:
-        return DEFAULT_PRECISION
+        precision = synthesis.precision
     if isinstance(precision, Precision):
         return precision
     if isinstance(precision, bool) or not isinstance(precision, int | float):
@@ -283,7 +287,8 @@ def _checked(synthesis) -> FloatSynthesis:
     if not isinstance(synthesis, FloatSynthesis):
         raise InvalidArgument(
             "float_synthesis is True, the path of a weights file or checkpoint, or an object with "
-            f"identity and working_bytes that can be called, not {type(synthesis).__name__}"
+            "identity, precision and working_bytes that can be called, not "
+            f"{type(synthesis).__name__}"
         )
     if not isinstance(synthesis.identity, bytes) or len(synthesis.identity) != IDENTITY_BYTES:
         raise InvalidArgument(f"a float synthesis' identity is bytes, {IDENTITY_BYTES} of them")

@@ -32,6 +32,7 @@ class Mixer:
     """A synthesis without a network: colors are sums of latents, with noise of a machine's own."""
 
     identity = b"no torch"
+    precision = PRECISION
 
     def __init__(self, *, noise: float = 0.0, seed: int = 0) -> None:
         self.noise, self.seed = noise, seed
@@ -49,7 +50,7 @@ class Mixer:
 
 
 def encode(picture=PICTURE, **options) -> bytes:
-    options = {"float_synthesis": Mixer(), "precision": PRECISION, **options}
+    options = {"float_synthesis": Mixer(), **options}
     return samebits.encode(picture, model=MODEL, **options)
 
 
@@ -253,7 +254,7 @@ def test_outputs_that_are_not_finite():
 
 def test_arguments():
     with pytest.raises(InvalidArgument, match="no float_synthesis"):
-        encode(float_synthesis=None)
+        encode(float_synthesis=None, precision=1)
     with pytest.raises(InvalidArgument, match="target"):
         encode(target_bytes=1000)
     with pytest.raises(InvalidArgument, match="number"):
@@ -265,7 +266,7 @@ def test_arguments():
     with pytest.raises(InvalidArgument, match="no such file"):
         decode(encode(), float_synthesis="nowhere.safetensors")
     with pytest.raises(InvalidArgument, match="has no float_synthesis chunk"):
-        decode(encode(float_synthesis=None, precision=None))
+        decode(encode(float_synthesis=None))
     with pytest.raises(InvalidArgument, match="cpu"):
         decode(encode(), device="cuda")
     with pytest.raises(InvalidArgument, match="path"):

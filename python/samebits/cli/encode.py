@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="D",
         help="with --float-synthesis: how far other machines' outputs may lie from this one's, in "
-        "steps of 8 bits; default 2^-10; the larger, the more bytes",
+        "steps of 8 bits; default 2^-20; the larger, the more bytes",
     )
     parser.add_argument(
         "--skip-existing",
