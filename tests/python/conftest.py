@@ -1,6 +1,12 @@
 """Fixtures of several test files."""
 
+import os
+
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the processors; read when torch is loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from samebits import _core
 

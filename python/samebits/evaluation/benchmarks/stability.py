@@ -148,6 +148,7 @@ def methods_of(
     rows64, pixels64 = Precision(double.rows * MARGIN), Precision(double.pixels * MARGIN)
     s1_rows, s1_pixels = Method(precision=rows), Method(precision=pixels)
     exact = Method(exact=Scaling())
+    joint = Method(exact=Scaling(factors="joint", bound="worst"))
     twice = Method(double=True)
     # Ambiguous to an encoder is what lies within twice the precision.
     tweak = Tweak(TWEAK_BETA, 2 * rows.offset, 2 * pixels.offset, tweak_steps)
@@ -190,7 +191,7 @@ def methods_of(
         ),
         "S5 worst, joint": (
             "S5 by the document's worst case and one factor",
-            Stabilization(*2 * [Method(exact=Scaling(factors="joint", bound="worst"))]),
+            Stabilization(joint, joint),
         ),
         **(tweaked if tweak_steps > 0 else {}),
     }

@@ -253,7 +253,8 @@ class FloatCodec:
             told.append(code)
             return scaled
 
-        y_hat = self._walk(z, *y.shape[-2:], choose)
+        height, width = y.shape[-2:]
+        y_hat = self._walk(z, height, width, choose)
         pixels = self._pixel_outputs(y_hat, *rgb.shape[:2])
         _, pixel_code = self.stabilization.pixels.send(pixels, PIXELS)
         head = np.array(rgb.shape[:2], "<u4").tobytes()
@@ -305,7 +306,8 @@ class FloatCodec:
             gathered[mask.cpu()] = rows[mask].cpu()
             return symbols.y.to(mean)
 
-        y_hat = self._walk(symbols.z.to(self.model.gain), *symbols.y.shape[-2:], choose)
+        height, width = symbols.y.shape[-2:]
+        y_hat = self._walk(symbols.z.to(self.model.gain), height, width, choose)
         pixels = self._pixel_outputs(y_hat, symbols.height, symbols.width)
         return Outputs(gathered[0].numpy(), pixels)
 
@@ -398,7 +400,7 @@ class _Networks(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.h_s.layers[0].weight.dtype
+        return next(self.parameters()).dtype
 
 
 class _Parameters(nn.Module):
@@ -407,6 +409,7 @@ class _Parameters(nn.Module):
     def __init__(self, model: WeightsModel) -> None:
         super().__init__()
         self.entropy = model.entropy
+        self.bias: Tensor
         self.register_buffer("bias", model.bias)
 
     def forward(self, proxy: Tensor, known: Tensor, features: Tensor) -> Tensor:

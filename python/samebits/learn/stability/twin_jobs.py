@@ -3,7 +3,6 @@ environment: jobs of :func:`samebits.stability.environments.run_in`."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 
 import samebits
 from samebits.errors import SamebitsError
+from samebits.evaluation.measure import pixels_sha256
 from samebits.stability import PIXELS, Boundaries
 
 from .float_codec import ROWS, FloatCodec, Sizes, Stabilization, Symbols
@@ -87,7 +87,7 @@ def encode_pictures(
                         stream,
                         sizes,
                         error,
-                        checksum(pixels),
+                        pixels_sha256(pixels),
                         middle - begin,
                         end - middle,
                     )
@@ -108,7 +108,7 @@ def decode_streams(
         codec.stabilization = methods[one.method]
         begin = time.perf_counter()
         try:
-            pixels = checksum(codec.decode(one.stream))
+            pixels = pixels_sha256(codec.decode(one.stream))
         except SamebitsError:
             pixels = ""
         decoded.append(Decoded(pixels, time.perf_counter() - begin))
@@ -165,7 +165,7 @@ def compare_outputs(
 
 def decode_integers(*, way: Way, streams: Sequence[bytes], weights: Path) -> list[str]:
     """Checksums of what Samebits itself decodes in this environment."""
-    return [checksum(np.asarray(samebits.decode(one, model=weights))) for one in streams]
+    return [pixels_sha256(np.asarray(samebits.decode(one, model=weights))) for one in streams]
 
 
 def _codec(way: Way, weights: Path, quality: int, stabilization: Stabilization) -> FloatCodec:
@@ -176,11 +176,6 @@ def _codec(way: Way, weights: Path, quality: int, stabilization: Stabilization) 
         run=way.run,
         prepare=way.prepare,
     )
-
-
-def checksum(pixels: np.ndarray) -> str:
-    """Of pixels (H, W, 3) uint8."""
-    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
 
 
 def _difference(found: np.ndarray, reference: np.ndarray, boundaries: Boundaries) -> Difference:

@@ -125,7 +125,13 @@ def _exported(network: Network, inputs: tuple[Tensor, ...]) -> bytes:
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter without further packages is called old
-        torch.onnx.export(_AsModule(network), inputs, content, dynamo=False, opset_version=OPSET)
+        torch.onnx.export(
+            _AsModule(network),
+            inputs,
+            content,  # pyright: ignore[reportArgumentType]  (files are taken, too)
+            dynamo=False,
+            opset_version=OPSET,
+        )
     return content.getvalue()
 
 
