@@ -445,6 +445,8 @@ def test_inference_mode():
     wanted = stabilize(layer)(x)
     with torch.inference_mode():
         assert same_bits(stabilize(layer)(x.clone()), wanted)
+        with pytest.raises(InvalidArgument, match="no_grad"), ExactArithmetic():
+            pass
 
 
 def test_changed_weights_are_noticed():

@@ -86,6 +86,10 @@ class ExactArithmetic(TorchDispatchMode):
         self.depth = 0
 
     def __enter__(self):
+        if torch.is_inference_mode_enabled():
+            raise InvalidArgument(
+                "in torch.inference_mode operations cannot be followed one by one; use no_grad"
+            )
         self.depth += 1
         self.composites.__enter__()
         return super().__enter__()
