@@ -41,7 +41,7 @@ class Environment:
     way : one of :data:`samebits.learn.stability.ways.WAYS`.
     threads : of torch and of Samebits. variables : of the process.
     keeps_operations : torch computes operation by operation, so that exact arithmetic can take
-        their place (S5).
+        their place (S5). has_double : networks can be computed in double precision.
     epsilon : of the way "perturbed": the largest noise, as a share of the largest output of
         its channel.
     """
@@ -52,6 +52,7 @@ class Environment:
     threads: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
     keeps_operations: bool = True
+    has_double: bool = True
     epsilon: float = 0.0
 
 
@@ -87,7 +88,13 @@ ENVIRONMENTS: dict[str, Environment] = {
         Environment("channels-last", "tensors in channels-last format", way="channels_last"),
         Environment("batch-2", "the picture in a batch of two", way="batch"),
         Environment("compiled", "torch.compile", way="compiled", keeps_operations=False),
-        Environment("onnxruntime", "ONNX Runtime", way="onnxruntime", keeps_operations=False),
+        Environment(
+            "onnxruntime",
+            "ONNX Runtime",
+            way="onnxruntime",
+            keeps_operations=False,
+            has_double=False,
+        ),
         Environment("float64", "double precision", way="float64", keeps_operations=False),
         Environment(
             "perturbed",
@@ -98,7 +105,13 @@ ENVIRONMENTS: dict[str, Environment] = {
         ),
         Environment("cuda", "a GPU", way="cuda"),
         Environment("cuda-tf32", "a GPU, products in TF32", way="cuda_tf32"),
-        Environment("cuda-bf16", "a GPU, bfloat16", way="cuda_bf16", keeps_operations=False),
+        Environment(
+            "cuda-bf16",
+            "a GPU, bfloat16",
+            way="cuda_bf16",
+            keeps_operations=False,
+            has_double=False,
+        ),
     )
 }
 

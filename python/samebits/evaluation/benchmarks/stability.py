@@ -360,24 +360,22 @@ class _Run:
             given["folder"] = Path(name)
             streams = [one.stream for one in plain]
             self._all([(REFERENCE, "save_outputs", {**given, "streams": streams})], "outputs")
-            calls = [(one, "compare_outputs", given) for one in self.environments]
+            asked = [one for one in self.environments if one.has_double or not double]
+            calls = [(one, "compare_outputs", given) for one in asked]
             found = self._all(calls, f"outputs, {'double' if double else 'single'} precision")
-        names = [one.name for one in self.environments]
-        return {name: one for name, one in zip(names, found, strict=True) if one is not None}
+        return {
+            one.name: answer for one, answer in zip(asked, found, strict=True) if answer is not None
+        }
 
     def _exact(
         self, coded: Sequence[Coded], stabilizations: dict[str, Stabilization]
     ) -> dict[str, dict[str, int | None]]:
         """By method and environment: pictures whose pixels are the encoder's."""
         streams = [one for one in coded if one.quality == self.quality]
-        reached = {
-            name: not (one.rows.exact or one.pixels.exact) for name, one in stabilizations.items()
-        }
         calls, asked = [], []
         for environment in self.environments:
-            asked.append(
-                [one for one in streams if environment.keeps_operations or reached[one.method]]
-            )
+            reached = {n for n, one in stabilizations.items() if _reaches(one, environment)}
+            asked.append([one for one in streams if one.method in reached])
             given = {"weights": self.model, "coded": asked[-1], "methods": stabilizations}
             calls.append((environment, "decode_streams", given))
         exact: dict[str, dict[str, int | None]] = {name: {} for name in stabilizations}
@@ -458,6 +456,13 @@ class _Run:
                 )
             )
         return average(name, name, measurements)
+
+
+def _reaches(stabilization: Stabilization, environment: Environment) -> bool:
+    """Whether an environment can compute networks as a method asks for."""
+    methods = (stabilization.rows, stabilization.pixels)
+    exact, double = any(one.exact for one in methods), any(one.double for one in methods)
+    return (environment.keeps_operations or not exact) and (environment.has_double or not double)
 
 
 def _nothing() -> Stabilization:
