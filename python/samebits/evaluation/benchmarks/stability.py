@@ -185,11 +185,11 @@ def methods_of(
             ),
         ),
         "S5": ("integer sums everywhere", Stabilization(exact, exact)),
-        "S5 rows, S1 pixels": (
+        "S5 rows + S1 pixels": (
             "integer sums for rows, codes for pixels",
             Stabilization(exact, s1_pixels),
         ),
-        "S5 worst, joint": (
+        "S5 worst joint": (
             "S5 by the document's worst case and one factor",
             Stabilization(joint, joint),
         ),
