@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import samebits
 
 INSTALL_EXTRA = "pip install 'samebits[bench]'"
-INSTALL_COMPRESSAI = "pip install einops pandas scipy && pip install --no-deps compressai"
+INSTALL_COMPRESSAI = "pip install einops pandas requests scipy && pip install --no-deps compressai"
 
 Item = TypeVar("Item")
 
