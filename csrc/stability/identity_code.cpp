@@ -8,26 +8,17 @@
 #include <string>
 
 #include "base/bytes.h"
-#include "base/crc32.h"
 #include "base/error.h"
-#include "stability/bits.h"
 
 namespace samebits {
 namespace {
 
-constexpr int kLengthBits = 5;  // of a fixed length code
-constexpr int kMostGolomb = 31;
 constexpr int kSentPartition = 1 << 2;
 constexpr int kGolombShift = 3;
-constexpr uint32_t kMostElements = uint32_t{1} << 30;
 // Ambiguous elements a part: on the average of even parts, from the shortest code on, and of parts
 // that are cut where they have enough.
 constexpr std::array<int, 6> kDensities = {20, 16, 12, 8, 4, 1};
 constexpr int kCutDensity = 24;
-
-constexpr uint32_t after_zero(uint32_t crc) {
-  return crc >> 1 ^ ((crc & 1) != 0 ? kCrc32Polynomial : 0);
-}
 
 // Equations over GF(2) in at most 32 unknowns, kept in echelon form.
 class Equations {
@@ -76,37 +67,6 @@ uint32_t row_of(std::span<const uint32_t> columns, int place) {
   return row;
 }
 
-// A part's checksum, and the columns and places of its ambiguous elements.
-struct Part {
-  uint32_t checksum = 0;
-  std::vector<uint32_t> columns;
-  std::vector<uint32_t> places;
-};
-
-// One pass from the last element to the first, for the column is known there. The register's first
-// value, all ones, does what ones in the first 32 elements would do.
-Part part_of(const Outcomes& outcomes, size_t begin, size_t size) {
-  Part part;
-  const size_t padded = (size + 7) / 8 * 8;
-  const size_t ones = padded < kChecksumBits ? 0 : kChecksumBits;
-  uint32_t column = kCrc32Polynomial;
-  for (size_t i = padded; i-- > 0; column = after_zero(column)) {
-    const bool bit = i < size && outcomes.parity[begin + i] != 0;
-    if (bit != (i < ones)) part.checksum ^= column;
-    if (i >= size || outcomes.ambiguous[begin + i] == 0) continue;
-    part.columns.push_back(column);
-    part.places.push_back(static_cast<uint32_t>(begin + i));
-    if (part.columns.size() > kChecksumBits) break;
-  }
-  if (ones == 0) {
-    uint32_t first = 0xFFFFFFFF;
-    for (size_t i = 0; i < padded; ++i) first = after_zero(first);
-    part.checksum ^= first;
-  }
-  part.checksum = ~part.checksum;
-  return part;
-}
-
 void check(const Outcomes& outcomes) {
   if (outcomes.parity.size() != outcomes.ambiguous.size() ||
       outcomes.parity.size() > kMostElements) {
@@ -126,7 +86,7 @@ std::optional<std::vector<CodedPart>> code_parts(const Outcomes& outcomes,
   std::vector<CodedPart> coded;
   size_t begin = 0;
   for (uint32_t size : partition) {
-    const Part part = part_of(outcomes, begin, size);
+    const Part part = part_of(outcomes, begin, size, kChecksumBits);
     const int length = distinguishing_bits(part.columns);
     if (length == 0) return std::nullopt;
     coded.push_back({part.checksum >> (kChecksumBits - length), length});
@@ -148,32 +108,6 @@ int get_length(BitReader& bits, LengthCode code, int golomb) {
   return static_cast<int>(bits.get_golomb(k, kChecksumBits - 1)) + 1;
 }
 
-// The parameter k of Golomb's code that makes these numbers shortest.
-int golomb_for(std::span<const uint32_t> values) {
-  const auto size = [&](int k) {
-    uint64_t bits = 0;
-    for (uint32_t value : values) bits += (value >> k) + 1 + k;
-    return bits;
-  };
-  int best = 0;
-  for (int k = 1; k < kMostGolomb; ++k) {
-    if (size(k) < size(best)) best = k;
-  }
-  return best;
-}
-
-std::vector<uint32_t> even_partition(size_t size, size_t parts) {
-  std::vector<uint32_t> partition(parts);
-  for (size_t n = 0; n < parts; ++n) {
-    partition[n] = static_cast<uint32_t>(size * (n + 1) / parts - size * n / parts);
-  }
-  return partition;
-}
-
-bool is_even(std::span<const uint32_t> partition, size_t size) {
-  return std::ranges::equal(partition, even_partition(size, partition.size()));
-}
-
 std::vector<uint8_t> write_code(std::span<const CodedPart> coded,
                                 std::span<const uint32_t> partition, size_t size,
                                 LengthCode lengths) {
@@ -186,53 +120,13 @@ std::vector<uint8_t> write_code(std::span<const CodedPart> coded,
                                golomb << kGolombShift));
   head.varint(static_cast<uint32_t>(partition.size()));
   BitWriter bits;
-  if (sent) {
-    const int k = golomb_for(partition);
-    bits.put(static_cast<uint32_t>(k), kLengthBits);
-    for (uint32_t part : partition) bits.put_golomb(part, k);
-  }
+  if (sent) put_partition(bits, partition);
   for (const CodedPart& part : coded) {
     put_length(bits, lengths, golomb, part.length);
     bits.put(part.code, part.length);
   }
   head.append(bits.take());
   return head.take();
-}
-
-// Parts that end after `most` ambiguous elements, or before two that cannot be told apart.
-std::vector<uint32_t> cut_partition(const Outcomes& outcomes, int most) {
-  std::vector<uint32_t> partition;
-  const size_t size = outcomes.parity.size();
-  size_t begin = 0;
-  while (begin < size) {
-    size_t end = begin;
-    int count = 0;
-    for (; end < size; ++end) {
-      if (outcomes.ambiguous[end] == 0) continue;
-      if (count == most) break;
-      ++count;
-    }
-    // Checksums of 32 bits seldom fail to tell 24 elements apart, and never a single one.
-    while (distinguishing_bits(part_of(outcomes, begin, end - begin).columns) == 0) {
-      end = begin + (end - begin + 1) / 2;
-    }
-    partition.push_back(static_cast<uint32_t>(end - begin));
-    begin = end;
-  }
-  return partition;
-}
-
-std::vector<uint32_t> read_partition(BitReader& bits, uint32_t parts, size_t size, bool sent) {
-  if (!sent) return even_partition(size, parts);
-  const int k = static_cast<int>(bits.get(kLengthBits));
-  std::vector<uint32_t> partition;
-  size_t left = size;
-  for (uint32_t n = 0; n < parts; ++n) {
-    partition.push_back(bits.get_golomb(k, static_cast<uint32_t>(left)));
-    left -= partition.back();
-  }
-  if (left != 0) fail(ErrorKind::corrupt_stream, "the parts of a code do not cover its elements");
-  return partition;
 }
 
 void resolve_part(const Part& part, uint32_t code, int length, std::vector<uint8_t>& flips) {
@@ -274,12 +168,7 @@ std::vector<uint8_t> encode_identity(const Outcomes& outcomes, const IdentityOpt
   check(outcomes);
   const size_t size = outcomes.parity.size();
   if (!options.partition.empty()) {
-    uint64_t sum = 0;
-    for (uint32_t part : options.partition) sum += part;
-    if (sum != size) {
-      fail(ErrorKind::invalid_argument, "the parts have " + std::to_string(sum) +
-                                            " elements, there are " + std::to_string(size));
-    }
+    check_partition(options.partition, size);
     const auto coded = code_parts(outcomes, options.partition);
     if (!coded) {
       fail(
@@ -300,7 +189,9 @@ std::vector<uint8_t> encode_identity(const Outcomes& outcomes, const IdentityOpt
     if (!best.empty()) break;
     offer(even_partition(size, std::min<size_t>(std::max<size_t>(count / density, 1), size)));
   }
-  offer(cut_partition(outcomes, kCutDensity));
+  offer(cut_partition(outcomes, kCutDensity, [&](size_t begin, size_t part_size) {
+    return distinguishing_bits(part_of(outcomes, begin, part_size, kChecksumBits).columns) != 0;
+  }));
   return best;
 }
 
@@ -317,15 +208,16 @@ std::vector<uint8_t> resolve_identity(const Outcomes& outcomes, std::span<const 
   const uint32_t parts = head.varint("the number of parts");
   if (parts > size) fail(ErrorKind::corrupt_stream, "a code has more parts than elements");
   BitReader bits(head.take(head.remaining()));
-  const std::vector<uint32_t> partition =
-      read_partition(bits, parts, size, (flags & kSentPartition) != 0);
+  const std::vector<uint32_t> partition = (flags & kSentPartition) != 0
+                                              ? get_partition(bits, parts, size)
+                                              : even_partition(size, parts);
   if (size > 0 && parts == 0) fail(ErrorKind::corrupt_stream, "a code has no parts");
   std::vector<uint8_t> flips(size, 0);
   size_t begin = 0;
   for (uint32_t part_size : partition) {
     const int length = get_length(bits, lengths, golomb);
     const uint32_t part_code = bits.get(length);
-    resolve_part(part_of(outcomes, begin, part_size), part_code, length, flips);
+    resolve_part(part_of(outcomes, begin, part_size, kChecksumBits), part_code, length, flips);
     begin += part_size;
   }
   bits.finish();

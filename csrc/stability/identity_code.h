@@ -1,28 +1,20 @@
 // Error-detection codes for outputs that may come out as either of two neighbours on another
 // machine (EP 4 156 691, requirement S1): which of all possible outcomes is the encoder's.
 //
-// An outcome's parity sequence has a bit for each element. Its checksum is the CRC-32 of these
-// bits, packed least bit first, zeros after the last. The identity code of an outcome is the
-// shortest prefix of its checksum, most significant bit first, that no other outcome has. A CRC is
-// linear over GF(2): another outcome changes the checksum by the sum of its elements' columns, so
-// outcomes are told apart by solving equations, where the document walks a tree.
+// The identity code of an outcome is the shortest prefix of its checksum (partition.h), most
+// significant bit first, that no other outcome has. Outcomes differ by sums of columns, so they are
+// told apart by solving equations, where the document walks a tree.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "stability/partition.h"
+
 namespace samebits {
 
-inline constexpr int kChecksumBits = 32;
-
 enum class LengthCode : uint8_t { fixed = 0, unary = 1, golomb = 2 };
-
-// Elements, each with a parity of 0 or 1, and whether it could come out as its neighbour.
-struct Outcomes {
-  std::span<const uint8_t> parity;
-  std::span<const uint8_t> ambiguous;  // 0 or 1
-};
 
 struct IdentityOptions {
   LengthCode lengths = LengthCode::golomb;

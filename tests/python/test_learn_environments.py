@@ -122,7 +122,7 @@ def folder(tmp_path_factory):
 
 def test_benchmark(folder):
     weights = tiny_weights_file(folder)
-    methods = ["S1", "S1 + S3", "double + S1", "S5"]
+    methods = ["S1", "S1 nearest", "S1 + S3", "double + S1", "S5"]
     benchmark = measure_stability(
         sorted(folder.glob("*.png")),
         model=weights,
@@ -144,9 +144,11 @@ def test_benchmark(folder):
     by_name = {one.name: one for one in benchmark.methods}
     for name in ("channels-last", "float64"):
         assert by_name["S1"].exact[name] == by_name["S1 + S3"].exact[name] == 2
+        assert by_name["S1 nearest"].exact[name] == 2
     assert by_name["S5"].exact["channels-last"] == 2
     assert by_name["S5"].exact["float64"] is None
     assert by_name["S1"].pixel_bpp > 0
+    assert by_name["S1 nearest"].pixel_bpp > 0
     assert by_name["nothing"].pixel_bpp == by_name["S5"].pixel_bpp == 0
     text = "\n".join(stability_lines(benchmark))
     assert "double + S1" in text

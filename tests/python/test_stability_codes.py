@@ -19,6 +19,8 @@ from samebits.stability.outcome_tree import (
     checksum_of,
     error_detection_code,
     identity_code,
+    near_code,
+    nearest_by_tree,
     outcomes,
     resolve_by_tree,
 )
@@ -62,6 +64,81 @@ def test_solving_is_walking_the_tree(count):
     by_tree = resolve_by_tree(outcomes(elsewhere, other, ambiguous), identity, "crc32")
     assert np.array_equal(by_tree, index)
     assert np.array_equal(np.where(flips, other, elsewhere), index)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 10, 14])
+def test_the_nearest_is_the_nearest_of_the_tree(count):
+    random = np.random.default_rng(count)
+    size, most = 40 + count, _core.PRECISION_WEIGHT
+    index = random.integers(0, 256, size)
+    neighbour = index + random.choice([-1, 1], size)
+    weight = random.integers(most, 2**16, size).astype(np.uint16)
+    near = random.choice(size, count, replace=False)
+    weight[near] = random.integers(0, most, count)
+    possible = list(outcomes(index, neighbour, weight < most))
+    weights = _flipped(possible, index, weight)
+    identity = near_code([checksum_of(o) for o in possible], weights, most)
+    code = _core.encode_nearest((index & 1).astype(np.uint8), weight, partition=[size])
+    # Flags, the number of parts, the shortest length less one, the one length beyond it, code.
+    bits = "".join(f"{byte:08b}" for byte in code)
+    assert bits[:16] == f"{3:08b}{1:08b}"
+    assert bits[16:22] == f"{len(identity) - 1:05b}0"
+    assert bits[22:].startswith(identity)
+    for _ in range(20):
+        # Machines whose differences add up to less than a precision.
+        moves = random.dirichlet(np.ones(size)) * (most - count - 1) * random.choice([-1, 1], size)
+        moved = weight + moves
+        elsewhere = np.where(moved < 0, neighbour, index)
+        other = np.where(moved < 0, index, neighbour)
+        there = np.minimum(np.abs(moved), 2**16 - 1).astype(np.uint16)
+        flips = _core.resolve_nearest((elsewhere & 1).astype(np.uint8), there, code)
+        assert np.array_equal(np.where(flips, other, elsewhere), index)
+        if (there < most).sum() > 14:
+            continue
+        possible = list(outcomes(elsewhere, other, there < most))
+        weights = _flipped(possible, elsewhere, there)
+        assert np.array_equal(nearest_by_tree(iter(possible), weights, most, identity), index)
+
+
+def _flipped(possible, index, weight):
+    return [int(weight[outcome != index].sum(dtype=np.int64)) for outcome in possible]
+
+
+@pytest.mark.parametrize("boundaries", [PIXELS, Thresholds(np.linspace(1, 250, 64))])
+def test_the_nearest_takes_less(boundaries):
+    random = np.random.default_rng(3)
+    here = random.uniform(-5, 260, (3, 190, 310))
+    precision = Precision(3e-3)
+    there = here + random.laplace(0, precision.offset / 20, here.shape)
+    code = encode_outcome(here, precision, boundaries=boundaries, search="nearest")
+    wanted = boundaries.index(here)
+    assert (boundaries.index(there) != wanted).any()
+    assert (decode_outcome(there, precision, code, boundaries=boundaries) == wanted).all()
+    assert 3 * len(code) < len(encode_outcome(here, precision, boundaries=boundaries))
+
+
+@pytest.mark.parametrize(
+    "values", [np.empty(0), np.full(3000, 7.5), np.full((2, 5000), 7.5001), np.array([0.5])]
+)
+def test_the_nearest_of_many_on_a_boundary(values):
+    code = encode_outcome(values, Precision(1e-3), search="nearest")
+    assert (decode_outcome(values, Precision(1e-3), code) == PIXELS.index(values)).all()
+    if values.size:
+        with pytest.raises(InvalidArgument, match="6 elements, there are"):
+            encode_outcome(values, Precision(1e-3), search="nearest", partition=[3, 3])
+    if values.size > 1000:
+        with pytest.raises(InvalidArgument, match="too many near outcomes"):
+            encode_outcome(values, Precision(1e-3), search="nearest", partition=[values.size])
+
+
+def test_machines_further_away_than_the_nearest_are_told_so():
+    random = np.random.default_rng(4)
+    here = random.uniform(0, 255, (3, 64, 64))
+    precision = Precision(1e-2)
+    code = encode_outcome(here, precision, search="nearest")
+    for _ in range(100):
+        with pytest.raises(CorruptStream, match="precision"):
+            decode_outcome(here + random.normal(0, 0.05, here.shape), precision, code)
 
 
 @pytest.mark.parametrize("checksum", sorted(CHECKSUMS))
@@ -124,6 +201,8 @@ def test_what_is_refused():
     values = np.zeros(4)
     with pytest.raises(InvalidArgument, match="lengths"):
         encode_outcome(values, Precision(0.1), lengths="huffman")
+    with pytest.raises(InvalidArgument, match="search"):
+        encode_outcome(values, Precision(0.1), search="far")
     with pytest.raises(InvalidArgument, match="finite"):
         encode_outcome(np.array([np.nan]), Precision(0.1))
     with pytest.raises(InvalidArgument, match="precision"):

@@ -11,6 +11,7 @@ from samebits.errors import InvalidArgument
 from samebits.stability.intervals import PIXELS, Boundaries, Precision
 
 LENGTHS = ("fixed", "unary", "golomb")
+SEARCHES = ("all", "nearest")
 BLOCK = 2**18
 """Outputs looked at together: what is computed of them is float64, much for all at once."""
 
@@ -20,6 +21,7 @@ def encode_outcome(
     precision: Precision,
     *,
     boundaries: Boundaries = PIXELS,
+    search: str = "all",
     lengths: str = "golomb",
     partition: Sequence[int] | None = None,
 ) -> bytes:
@@ -30,8 +32,14 @@ def encode_outcome(
     values : floating-point array of any shape
         The encoder's outputs of the network.
     precision : how far the decoder's may lie from them.
+    search : "all" or "nearest"
+        "all": the code tells the outcome from all that are possible within the precision (the
+        document's). "nearest": from those that are near, much shorter; the decoder takes the
+        nearest that has the code. That is the encoder's as long as the differences within a part,
+        towards the boundaries, add up to less than one precision, and nearly always beyond; it is
+        an error otherwise, but for one chance in 65536.
     lengths : "fixed", "unary" or "golomb"
-        How the length of an identity code is written.
+        How the length of an identity code is written, for "all".
     partition : sizes of parts of the flattened array, each with a code of its own; those that make
         the code short when not given.
 
@@ -40,14 +48,16 @@ def encode_outcome(
     InvalidArgument
         An argument is not what it should be, or a part has more outcomes than CRC-32 tells apart.
     """
-    if lengths not in LENGTHS:
-        raise InvalidArgument(f"lengths is {lengths!r}, must be one of {', '.join(LENGTHS)}")
-    parity, ambiguous = _bits(np.ravel(values), precision.at_encoder, boundaries)
+    for name, value, known in (("lengths", lengths, LENGTHS), ("search", search, SEARCHES)):
+        if value not in known:
+            raise InvalidArgument(f"{name} is {value!r}, must be one of {', '.join(known)}")
+    flat, parts = np.ravel(values), [] if partition is None else [int(size) for size in partition]
+    if search == "nearest":
+        return _core.encode_nearest(*_weights(flat, precision, boundaries), partition=parts)
     return _core.encode_identity(
-        parity,
-        ambiguous,
+        *_bits(flat, precision.at_encoder, boundaries),
         lengths=getattr(_core.LengthCode, lengths),
-        partition=[] if partition is None else [int(size) for size in partition],
+        partition=parts,
     )
 
 
@@ -63,8 +73,10 @@ def decode_outcome(
         encoder's than the precision.
     """
     flat = np.ravel(values)
-    parity, ambiguous = _bits(flat, precision.at_decoder, boundaries)
-    flips = _core.resolve_identity(parity, ambiguous, code)
+    if _core.is_nearest_code(code):
+        flips = _core.resolve_nearest(*_weights(flat, precision, boundaries), code)
+    else:
+        flips = _core.resolve_identity(*_bits(flat, precision.at_decoder, boundaries), code)
     outcome = np.empty(flat.size, np.int64)
     for block in _blocks(flat.size):
         other = boundaries.neighbour(flat[block])
@@ -83,6 +95,22 @@ def _bits(
         ambiguous[block] = is_ambiguous(values[block], boundaries)
         parity[block] = boundaries.index(values[block]) & 1
     return parity, ambiguous
+
+
+def _weights(
+    values: np.ndarray, precision: Precision, boundaries: Boundaries
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parities of flat outputs, uint8, and distances from the boundaries in shares of the
+    precision, uint16."""
+    parity, weight = np.empty(values.size, np.uint8), np.empty(values.size, np.uint16)
+    for block in _blocks(values.size):
+        reach = precision.of(values[block])
+        distance = boundaries.distance(values[block])
+        shares = np.divide(distance, reach, out=np.full_like(reach, np.inf), where=reach > 0)
+        scaled = np.minimum(shares * _core.PRECISION_WEIGHT, np.iinfo(np.uint16).max)
+        weight[block] = scaled.astype(np.uint16)
+        parity[block] = boundaries.index(values[block]) & 1
+    return parity, weight
 
 
 def _blocks(size: int) -> Iterator[slice]:

@@ -79,6 +79,19 @@ def identity_code(checksums: Sequence[str]) -> str:
     raise InvalidArgument("two outcomes have the same checksum")
 
 
+def near_code(checksums: Sequence[str], weights: Sequence[int], most: int) -> str:
+    """The shortest prefix of the first checksum, at least a bit, that none of the others has whose
+    outcome's flips weigh less than ``most``; ours.
+
+    Raises
+    ------
+    InvalidArgument
+        The checksum of such an outcome is the same.
+    """
+    near = [one for one, weight in zip(checksums[1:], weights[1:], strict=True) if weight < most]
+    return identity_code([checksums[0], *near])
+
+
 def error_detection_code(identity: str) -> str:
     """The identity code after its length in unary: n - 1 ones and a zero."""
     return "1" * (len(identity) - 1) + "0" + identity
@@ -96,3 +109,23 @@ def resolve_by_tree(candidates: Iterator[np.ndarray], identity: str, checksum: s
     if len(found) != 1:
         raise CorruptStream(f"{len(found)} outcomes have the code, must be one")
     return found[0]
+
+
+def nearest_by_tree(
+    candidates: Iterator[np.ndarray], weights: Sequence[int], most: int, code: str
+) -> np.ndarray:
+    """The outcome with the least weight, below ``most``, whose CRC-32 begins with a code.
+
+    Raises
+    ------
+    CorruptStream
+        There is none.
+    """
+    found = [
+        (weight, number, candidate)
+        for number, (candidate, weight) in enumerate(zip(candidates, weights, strict=True))
+        if weight < most and checksum_of(candidate).startswith(code)
+    ]
+    if not found:
+        raise CorruptStream("no near outcome has the code")
+    return min(found)[2]

@@ -147,6 +147,7 @@ def methods_of(
     rows, pixels = Precision(single.rows * MARGIN), Precision(single.pixels * MARGIN)
     rows64, pixels64 = Precision(double.rows * MARGIN), Precision(double.pixels * MARGIN)
     s1_rows, s1_pixels = Method(precision=rows), Method(precision=pixels)
+    near_rows, near_pixels = replace(s1_rows, codes="nearest"), replace(s1_pixels, codes="nearest")
     exact = Method(exact=Scaling())
     joint = Method(exact=Scaling(factors="joint", bound="worst"))
     twice = Method(double=True)
@@ -161,16 +162,24 @@ def methods_of(
             "latents and biases tweaked, then codes",
             Stabilization(s1_rows, s1_pixels, tuned),
         ),
+        "S2 biases + S1 nearest": (
+            "latents and biases tweaked, then codes of the nearest outcome",
+            Stabilization(near_rows, near_pixels, tuned),
+        ),
     }
     return {
         PLAIN: ("float32, as it is", Stabilization()),
         "S1 rows": ("codes for rows of tables only", Stabilization(s1_rows)),
         "S1": ("codes for rows and pixels", Stabilization(s1_rows, s1_pixels)),
+        "S1 nearest": (
+            "codes for rows and pixels, of the nearest outcome",
+            Stabilization(near_rows, near_pixels),
+        ),
         "S3": (
             "adjustment of rows and pixels, no codes",
             Stabilization(
-                Method(precision=rows, adjustment="scalar", codes=False),
-                Method(precision=pixels, adjustment="channels", codes=False),
+                Method(precision=rows, adjustment="scalar", codes="none"),
+                Method(precision=pixels, adjustment="channels", codes="none"),
             ),
         ),
         "S1 + S3": (
@@ -188,6 +197,10 @@ def methods_of(
         "S5 rows + S1 pixels": (
             "integer sums for rows, codes for pixels",
             Stabilization(exact, s1_pixels),
+        ),
+        "S5 rows + S1 nearest pixels": (
+            "integer sums for rows, codes of the nearest outcome for pixels",
+            Stabilization(exact, near_pixels),
         ),
         "S5 worst joint": (
             "S5 by the document's worst case and one factor",

@@ -61,14 +61,15 @@ class Method:
     precision : how far machines' outputs lie apart (S0), in units of the outputs; it is what the
         following two need.
     adjustment : kind of the adjustment before they are rounded (S3).
-    codes : outcomes are told apart by codes (S1).
+    codes : outcomes are told apart by codes (S1), "all" or "nearest" as of
+        :func:`samebits.stability.encode_outcome`, or "none".
     """
 
     exact: Scaling | None = None
     double: bool = False
     precision: Precision | None = None
     adjustment: str = "none"
-    codes: bool = True
+    codes: str = "all"
 
     def __post_init__(self) -> None:
         if self.precision is None and self.adjustment != "none":
@@ -86,8 +87,8 @@ class Method:
                 values, self.precision, kind=self.adjustment, boundaries=boundaries
             )
             values, told = chosen.apply(values), _with_length(chosen.to_bytes())
-        if self.codes:
-            told += encode_outcome(values, self.precision, boundaries=boundaries)
+        if self.codes != "none":
+            told += encode_outcome(values, self.precision, boundaries=boundaries, search=self.codes)
         return boundaries.index(values), told
 
     def receive(self, values: np.ndarray, told: bytes, boundaries: Boundaries) -> np.ndarray:
@@ -103,7 +104,7 @@ class Method:
         if self.adjustment != "none":
             adjustment, told = _after_length(told)
             values = Adjustment.from_bytes(adjustment).apply(values)
-        if self.codes:
+        if self.codes != "none":
             return decode_outcome(values, self.precision, told, boundaries=boundaries)
         return boundaries.index(values)
 
