@@ -16,6 +16,7 @@ import math
 import warnings
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -292,15 +293,18 @@ def _pixels_by_bias(goal: _Goal, pixels: Tensor) -> Tensor:
 
 def _best_steps(groups: Tensor, distance: float, largest: int) -> tuple[int, ...]:
     """For each row of (C, N) outputs, the smallest step that leaves the fewest ambiguous."""
-    chosen = torch.zeros(len(groups), dtype=torch.long, device=groups.device)
-    fewest = torch.full_like(chosen, groups.shape[1] + 1)
-    for step in sorted(range(-MOST_STEPS, MOST_STEPS + 1), key=lambda step: (abs(step), step)):
-        unsettled = (fewest > 0).nonzero()[:, 0]
-        if len(unsettled) == 0:
-            break
-        moved = groups[unsettled] + step * GRID
-        left = (nearness(moved, distance=distance + WIDENED, largest=largest) > 0).sum(1)
-        better = left < fewest[unsettled]
-        chosen[unsettled[better]] = step
-        fewest[unsettled[better]] = left[better]
-    return tuple(chosen.tolist())
+    values = groups.double().cpu().numpy()
+    boundary = np.floor(values) + 0.5
+    reach = distance + WIDENED
+    # Of the steps, in a row's order: those with which an output is ambiguous.
+    first = np.ceil((boundary - values - reach) / GRID).astype(np.int64) + MOST_STEPS
+    end = np.floor((boundary - values + reach) / GRID).astype(np.int64) + MOST_STEPS + 1
+    count = 2 * MOST_STEPS + 1
+    counted = (boundary > 0) & (boundary < largest) & (end > 0) & (first < count)
+    row = np.nonzero(counted)[0] * (count + 1)
+    begins = np.bincount(row + np.maximum(first[counted], 0), minlength=len(values) * (count + 1))
+    ends = np.bincount(row + np.minimum(end[counted], count), minlength=len(values) * (count + 1))
+    ambiguous = np.cumsum((begins - ends).reshape(len(values), -1), axis=1)[:, :count]
+    steps = np.array(sorted(range(-MOST_STEPS, MOST_STEPS + 1), key=lambda one: (abs(one), one)))
+    best = np.argmin(ambiguous[:, steps + MOST_STEPS], axis=1)
+    return tuple(steps[best].tolist())
