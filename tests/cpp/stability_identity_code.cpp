@@ -7,6 +7,7 @@
 #include "base/crc32.h"
 #include "check.h"
 #include "stability/identity_code.h"
+#include "stability_damage.h"
 
 using namespace samebits;
 
@@ -152,19 +153,8 @@ void damaged_codes_are_errors_or_outcomes() {
   Random random(6);
   const Case here = random_case(random, 300, 40);
   const std::vector<uint8_t> code = encode_identity(here.outcomes(), {});
-  for (int turn = 0; turn < 3000; ++turn) {
-    std::vector<uint8_t> damaged = code;
-    if (turn % 3 == 0) damaged.resize(random.between(0, static_cast<int>(code.size())));
-    if (turn % 3 == 1) damaged.push_back(static_cast<uint8_t>(random.between(0, 255)));
-    for (uint8_t& byte : damaged) {
-      if (random.between(0, 9) == 0) byte = static_cast<uint8_t>(random.between(0, 255));
-    }
-    try {
-      CHECK(resolve_identity(here.outcomes(), damaged).size() == here.parity.size());
-    } catch (const Error& error) {
-      CHECK(error.kind() == ErrorKind::corrupt_stream || error.kind() == ErrorKind::truncated);
-    }
-  }
+  check_damaged_codes(random, code, here.parity.size(), 3000,
+                      [&](const auto& bytes) { return resolve_identity(here.outcomes(), bytes); });
 }
 
 void nothing_at_all() {

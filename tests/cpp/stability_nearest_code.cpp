@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "stability/nearest_code.h"
+#include "stability_damage.h"
 
 using namespace samebits;
 
@@ -95,19 +96,8 @@ void damaged_codes_are_errors_or_outcomes() {
   Random random(4);
   const Case here = random_case(random, 600, 30000);
   const std::vector<uint8_t> code = encode_nearest(here.outcomes(), {});
-  for (int turn = 0; turn < 2000; ++turn) {
-    std::vector<uint8_t> damaged = code;
-    if (turn % 3 == 0) damaged.resize(random.between(0, static_cast<int>(code.size())));
-    if (turn % 3 == 1) damaged.push_back(static_cast<uint8_t>(random.between(0, 255)));
-    for (uint8_t& byte : damaged) {
-      if (random.between(0, 9) == 0) byte = static_cast<uint8_t>(random.between(0, 255));
-    }
-    try {
-      CHECK(resolve_nearest(here.outcomes(), damaged).size() == here.parity.size());
-    } catch (const Error& error) {
-      CHECK(error.kind() == ErrorKind::corrupt_stream || error.kind() == ErrorKind::truncated);
-    }
-  }
+  check_damaged_codes(random, code, here.parity.size(), 2000,
+                      [&](const auto& bytes) { return resolve_nearest(here.outcomes(), bytes); });
 }
 
 void nothing_at_all() {
