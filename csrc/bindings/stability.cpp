@@ -31,19 +31,19 @@ void bind_nearest_code(py::module_& m) {
   m.attr("PRECISION_WEIGHT") = kPrecisionWeight;
 
   const auto encode = [](const Array<uint8_t>& parity, const Array<uint16_t>& weight,
-                         const std::vector<uint32_t>& partition) {
+                         const std::vector<uint32_t>& partition, bool check) {
     const NearOutcomes outcomes = near_outcomes_of(parity, weight);
     std::vector<uint8_t> code;
     {
       py::gil_scoped_release release;
-      code = encode_nearest(outcomes, partition);
+      code = encode_nearest(outcomes, {partition, check});
     }
     return as_bytes(code);
   };
   m.def("encode_nearest", encode,
         "The code of an outcome for decoders that take the nearest, bytes",
         py::arg("parity").noconvert(), py::arg("weight").noconvert(), py::kw_only(),
-        py::arg("partition") = std::vector<uint32_t>{});
+        py::arg("partition") = std::vector<uint32_t>{}, py::arg("check") = true);
 
   const auto resolve = [](const Array<uint8_t>& parity, const Array<uint16_t>& weight,
                           const py::bytes& code) {

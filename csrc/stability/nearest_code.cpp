@@ -22,10 +22,10 @@ constexpr int kGolombShift = 3;
 constexpr int kCheckBits = 16;  // of the checksum of all parities
 // Near elements a part: on the average of even parts, from the shortest code on, and of parts that
 // are cut where they have enough. More make codes shorter and take more time.
-constexpr std::array<int, 7> kDensities = {48, 40, 32, 16, 8, 4, 1};
-constexpr int kCutDensity = 32;
+constexpr std::array<int, 7> kDensities = {56, 48, 32, 16, 8, 4, 1};
+constexpr int kCutDensity = 16;
 constexpr size_t kMostNear = 512;            // elements in a part
-constexpr uint32_t kMostSums = 1 << 21;      // that an encoder looks at, of a part
+constexpr uint32_t kMostSums = 1 << 22;      // that an encoder looks at, of a part
 constexpr uint32_t kMostSubsets = 1 << 20;   // that a decoder looks at, of a part
 constexpr uint64_t kMostSearched = 1 << 24;  // and of all parts
 
@@ -139,7 +139,7 @@ class Subsets {
   std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> heap_;
 };
 
-void check(const NearOutcomes& outcomes) {
+void check_sizes(const NearOutcomes& outcomes) {
   if (outcomes.parity.size() != outcomes.weight.size() || outcomes.parity.size() > kMostElements) {
     fail(ErrorKind::invalid_argument, "parities and weights must be of one size, at most 2^30");
   }
@@ -162,7 +162,7 @@ struct CodedPart {
 
 std::vector<uint8_t> write_code(std::span<const CodedPart> coded,
                                 std::span<const uint32_t> partition,
-                                std::span<const uint8_t> parity) {
+                                std::span<const uint8_t> parity, bool check) {
   int shortest = kChecksumBits;
   for (const CodedPart& part : coded) shortest = std::min(shortest, part.length);
   std::vector<uint32_t> longer;
@@ -181,16 +181,16 @@ std::vector<uint8_t> write_code(std::span<const CodedPart> coded,
     bits.put_golomb(longer[n], golomb);
     bits.put(coded[n].code, coded[n].length);
   }
-  bits.put(whole_check(parity), kCheckBits);
+  bits.put(check ? 1 : 0, 1);
+  if (check) bits.put(whole_check(parity), kCheckBits);
   head.append(bits.take());
   return head.take();
 }
 
 }  // namespace
 
-std::vector<uint8_t> encode_nearest(const NearOutcomes& outcomes,
-                                    std::span<const uint32_t> partition) {
-  check(outcomes);
+std::vector<uint8_t> encode_nearest(const NearOutcomes& outcomes, const NearestOptions& options) {
+  check_sizes(outcomes);
   const std::vector<uint8_t> near = near_elements(outcomes.weight);
   const Outcomes all{outcomes.parity, near};
   const size_t size = near.size();
@@ -209,11 +209,11 @@ std::vector<uint8_t> encode_nearest(const NearOutcomes& outcomes,
       coded.push_back(*part);
       begin += part_size;
     }
-    return write_code(coded, parts, outcomes.parity);
+    return write_code(coded, parts, outcomes.parity, options.check);
   };
-  if (!partition.empty()) {
-    check_partition(partition, size);
-    auto code = code_of(partition);
+  if (!options.partition.empty()) {
+    check_partition(options.partition, size);
+    auto code = code_of(options.partition);
     if (!code) {
       fail(ErrorKind::invalid_argument,
            "a part has too many near outcomes to tell them apart; make parts smaller");
@@ -231,7 +231,7 @@ std::vector<uint8_t> encode_nearest(const NearOutcomes& outcomes,
 }
 
 std::vector<uint8_t> resolve_nearest(const NearOutcomes& outcomes, std::span<const uint8_t> code) {
-  check(outcomes);
+  check_sizes(outcomes);
   const std::vector<uint8_t> near = near_elements(outcomes.weight);
   const size_t size = near.size();
   ByteReader head(code);
@@ -269,8 +269,10 @@ std::vector<uint8_t> resolve_nearest(const NearOutcomes& outcomes, std::span<con
     }
     for (uint32_t element : *found) flips[part->places[element]] = 1;
   }
-  const uint32_t check = bits.get(kCheckBits);
+  const bool checked = bits.get(1) != 0;
+  const uint32_t check = checked ? bits.get(kCheckBits) : 0;
   bits.finish();
+  if (!checked) return flips;
   std::vector<uint8_t> parity(outcomes.parity.begin(), outcomes.parity.end());
   for (size_t i = 0; i < size; ++i) parity[i] ^= flips[i];
   if (check != whole_check(parity)) {

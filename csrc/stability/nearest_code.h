@@ -28,14 +28,19 @@ struct NearOutcomes {
   std::span<const uint16_t> weight;  // 0 on the boundary
 };
 
-// `partition` : sizes of the parts that have a code each; empty: those that make the code short.
+struct NearestOptions {
+  // Sizes of the parts that have a code each; empty: those that make the code short.
+  std::vector<uint32_t> partition = {};
+  // 16 bits by which a decoder finds that the nearest outcome is not the encoder's.
+  bool check = true;
+};
+
 // Error(invalid_argument) if a part of a given partition has too many near outcomes, or sizes do
 // not add up.
-std::vector<uint8_t> encode_nearest(const NearOutcomes& outcomes,
-                                    std::span<const uint32_t> partition);
+std::vector<uint8_t> encode_nearest(const NearOutcomes& outcomes, const NearestOptions& options);
 
 // 1 where an element's parity is the other one. Error(corrupt_stream) if no near outcome has the
-// code, or the one that has it does not have the checksum of the whole.
+// code, or the one that has it does not pass the check.
 std::vector<uint8_t> resolve_nearest(const NearOutcomes& outcomes, std::span<const uint8_t> code);
 
 // Whether a code is one of encode_nearest; encode_identity's first bytes are others.

@@ -56,6 +56,9 @@ void other_machines_find_the_outcome() {
     const std::vector<uint8_t> code = encode_nearest(here.outcomes(), {});
     CHECK(is_nearest_code(code));
     CHECK(resolve_nearest(there.outcomes(), code) == flips);
+    const std::vector<uint8_t> unchecked = encode_nearest(here.outcomes(), {{}, false});
+    CHECK(unchecked.size() == code.size() - 2);
+    CHECK(resolve_nearest(there.outcomes(), unchecked) == flips);
   }
 }
 
@@ -66,16 +69,16 @@ void parts_of_their_own() {
   const Case there = elsewhere(random, here, 100, flips);
   CHECK(std::ranges::count(flips, 1) > 5);
   const std::vector<uint32_t> even(40, 100);
-  const std::vector<uint8_t> code = encode_nearest(here.outcomes(), even);
+  const std::vector<uint8_t> code = encode_nearest(here.outcomes(), {even});
   CHECK(resolve_nearest(there.outcomes(), code) == flips);
   std::vector<uint32_t> sent = even;
   sent[3] = 0;
   sent[4] = 200;
-  CHECK(resolve_nearest(here.outcomes(), encode_nearest(here.outcomes(), sent)) ==
+  CHECK(resolve_nearest(here.outcomes(), encode_nearest(here.outcomes(), {sent})) ==
         std::vector<uint8_t>(4000, 0));
   CHECK_FAILS(invalid_argument, "4000", encode_nearest(here.outcomes(), {{1, 2}}));
   const Case many = random_case(random, 4000, 0);
-  CHECK_FAILS(invalid_argument, "smaller", encode_nearest(many.outcomes(), even));
+  CHECK_FAILS(invalid_argument, "smaller", encode_nearest(many.outcomes(), {even}));
   CHECK(resolve_nearest(many.outcomes(), encode_nearest(many.outcomes(), {})) ==
         std::vector<uint8_t>(4000, 0));
 }

@@ -114,6 +114,11 @@ def test_the_nearest_takes_less(boundaries):
     wanted = boundaries.index(here)
     assert (boundaries.index(there) != wanted).any()
     assert (decode_outcome(there, precision, code, boundaries=boundaries) == wanted).all()
+    unchecked = encode_outcome(
+        here, precision, boundaries=boundaries, search="nearest", check=False
+    )
+    assert len(unchecked) == len(code) - 2
+    assert (decode_outcome(there, precision, unchecked, boundaries=boundaries) == wanted).all()
     assert 3 * len(code) < len(encode_outcome(here, precision, boundaries=boundaries))
 
 

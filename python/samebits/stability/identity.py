@@ -22,6 +22,7 @@ def encode_outcome(
     *,
     boundaries: Boundaries = PIXELS,
     search: str = "all",
+    check: bool = True,
     lengths: str = "golomb",
     partition: Sequence[int] | None = None,
 ) -> bytes:
@@ -36,8 +37,9 @@ def encode_outcome(
         "all": the code tells the outcome from all that are possible within the precision (the
         document's). "nearest": from those that are near, much shorter; the decoder takes the
         nearest that has the code. That is the encoder's as long as the differences within a part,
-        towards the boundaries, add up to less than one precision, and nearly always beyond; it is
-        an error otherwise, but for one chance in 65536.
+        towards the boundaries, add up to less than one precision, and nearly always beyond.
+    check : for "nearest", 16 bits by which a decoder refuses an outcome that is not the encoder's,
+        but for one chance in 65536. Leave them out only where something else checks it.
     lengths : "fixed", "unary" or "golomb"
         How the length of an identity code is written, for "all".
     partition : sizes of parts of the flattened array, each with a code of its own; those that make
@@ -53,7 +55,8 @@ def encode_outcome(
             raise InvalidArgument(f"{name} is {value!r}, must be one of {', '.join(known)}")
     flat, parts = np.ravel(values), [] if partition is None else [int(size) for size in partition]
     if search == "nearest":
-        return _core.encode_nearest(*_weights(flat, precision, boundaries), partition=parts)
+        weights = _weights(flat, precision, boundaries)
+        return _core.encode_nearest(*weights, partition=parts, check=check)
     return _core.encode_identity(
         *_bits(flat, precision.at_encoder, boundaries),
         lengths=getattr(_core.LengthCode, lengths),

@@ -63,6 +63,7 @@ class Method:
     adjustment : kind of the adjustment before they are rounded (S3).
     codes : outcomes are told apart by codes (S1), "all" or "nearest" as of
         :func:`samebits.stability.encode_outcome`, or "none".
+    check : codes of the nearest outcome are checked; rows need not be where pixels are.
     """
 
     exact: Scaling | None = None
@@ -70,6 +71,7 @@ class Method:
     precision: Precision | None = None
     adjustment: str = "none"
     codes: str = "all"
+    check: bool = True
 
     def __post_init__(self) -> None:
         if self.precision is None and self.adjustment != "none":
@@ -88,7 +90,13 @@ class Method:
             )
             values, told = chosen.apply(values), _with_length(chosen.to_bytes())
         if self.codes != "none":
-            told += encode_outcome(values, self.precision, boundaries=boundaries, search=self.codes)
+            told += encode_outcome(
+                values,
+                self.precision,
+                boundaries=boundaries,
+                search=self.codes,
+                check=self.check,
+            )
         return boundaries.index(values), told
 
     def receive(self, values: np.ndarray, told: bytes, boundaries: Boundaries) -> np.ndarray:
