@@ -13,8 +13,6 @@
 namespace samebits {
 namespace {
 
-constexpr int kSentPartition = 1 << 2;
-constexpr int kGolombShift = 3;
 // Ambiguous elements a part: on the average of even parts, from the shortest code on, and of parts
 // that are cut where they have enough.
 constexpr std::array<int, 6> kDensities = {20, 16, 12, 8, 4, 1};
@@ -74,11 +72,6 @@ void check(const Outcomes& outcomes) {
          "parities and ambiguous elements must be of one size, at most 2^30");
   }
 }
-
-struct CodedPart {
-  uint32_t code;  // its lowest bits
-  int length;
-};
 
 // Of all parts; none if one cannot be told apart.
 std::optional<std::vector<CodedPart>> code_parts(const Outcomes& outcomes,
@@ -208,9 +201,8 @@ std::vector<uint8_t> resolve_identity(const Outcomes& outcomes, std::span<const 
   const uint32_t parts = head.varint("the number of parts");
   if (parts > size) fail(ErrorKind::corrupt_stream, "a code has more parts than elements");
   BitReader bits(head.take(head.remaining()));
-  const std::vector<uint32_t> partition = (flags & kSentPartition) != 0
-                                              ? get_partition(bits, parts, size)
-                                              : even_partition(size, parts);
+  const std::vector<uint32_t> partition =
+      get_partition(bits, parts, size, (flags & kSentPartition) != 0);
   if (size > 0 && parts == 0) fail(ErrorKind::corrupt_stream, "a code has no parts");
   std::vector<uint8_t> flips(size, 0);
   size_t begin = 0;

@@ -7,7 +7,6 @@
 #include <numeric>
 #include <optional>
 #include <queue>
-#include <string>
 
 #include "base/bytes.h"
 #include "base/crc32.h"
@@ -17,9 +16,7 @@ namespace samebits {
 namespace {
 
 constexpr uint8_t kNearest = 3;  // in place of an identity code's way to code lengths
-constexpr int kSentPartition = 1 << 2;
-constexpr int kGolombShift = 3;
-constexpr int kCheckBits = 16;  // of the checksum of all parities
+constexpr int kCheckBits = 16;   // of the checksum of all parities
 // Near elements a part: on the average of even parts, from the shortest code on, and of parts that
 // are cut where they have enough. More make codes shorter and take more time.
 constexpr std::array<int, 7> kDensities = {56, 48, 32, 16, 8, 4, 1};
@@ -103,13 +100,12 @@ class Subsets {
   }
 
   // The elements of the lightest subset not seen whose columns add up to a sum that begins with
-  // these bits; none if it weighs a precision, or too many are looked at. Counts them.
+  // these bits; none if all weigh a precision, or too many are looked at. Counts them.
   std::optional<std::vector<uint32_t>> find(uint32_t begins, int bits, uint64_t& searched) {
     while (!heap_.empty()) {
       const auto number = static_cast<uint32_t>(heap_.top());
       heap_.pop();
       const Subset subset = subsets_[number];
-      if (subset.weight >= kPrecisionWeight) break;
       if (subset.sum >> (kChecksumBits - bits) == begins) return elements(number);
       if (subsets_.size() >= kMostSubsets || ++searched > kMostSearched) break;
       const uint32_t next = subset.last + 1;
@@ -124,6 +120,7 @@ class Subsets {
 
  private:
   void offer(const Subset& subset) {
+    if (subset.weight >= kPrecisionWeight) return;
     heap_.push(uint64_t{subset.weight} << 32 | subsets_.size());
     subsets_.push_back(subset);
   }
@@ -154,11 +151,6 @@ uint32_t whole_check(std::span<const uint8_t> parity) {
   }
   return crc32(packed) >> (kChecksumBits - kCheckBits);
 }
-
-struct CodedPart {
-  uint32_t code;  // its lowest bits
-  int length;
-};
 
 std::vector<uint8_t> write_code(std::span<const CodedPart> coded,
                                 std::span<const uint32_t> partition,
@@ -245,9 +237,8 @@ std::vector<uint8_t> resolve_nearest(const NearOutcomes& outcomes, std::span<con
     fail(ErrorKind::corrupt_stream, "a code has more parts than elements, or none");
   }
   BitReader bits(head.take(head.remaining()));
-  const std::vector<uint32_t> partition = (flags & kSentPartition) != 0
-                                              ? get_partition(bits, parts, size)
-                                              : even_partition(size, parts);
+  const std::vector<uint32_t> partition =
+      get_partition(bits, parts, size, (flags & kSentPartition) != 0);
   const int shortest = static_cast<int>(bits.get(kLengthBits)) + 1;
   std::vector<uint8_t> flips(size, 0);
   uint64_t searched = 0;
@@ -258,10 +249,12 @@ std::vector<uint8_t> resolve_nearest(const NearOutcomes& outcomes, std::span<con
     const uint32_t part_code = bits.get(length);
     const auto part = near_part_of({outcomes.parity, near}, outcomes.weight, begin, part_size);
     begin += part_size;
-    const uint32_t syndrome =
-        part ? part_code ^ part->checksum >> (kChecksumBits - length) : uint32_t{0};
-    if (part && syndrome == 0) continue;
-    const auto found = part ? Subsets(*part).find(syndrome, length, searched) : std::nullopt;
+    std::optional<std::vector<uint32_t>> found;
+    if (part) {
+      const uint32_t syndrome = part_code ^ part->checksum >> (kChecksumBits - length);
+      if (syndrome == 0) continue;
+      found = Subsets(*part).find(syndrome, length, searched);
+    }
     if (!found) {
       fail(ErrorKind::corrupt_stream,
            "no near outcome has the code: the stream is corrupt, or it was made for a higher "

@@ -87,7 +87,8 @@ void put_partition(BitWriter& bits, std::span<const uint32_t> partition) {
   for (uint32_t part : partition) bits.put_golomb(part, k);
 }
 
-std::vector<uint32_t> get_partition(BitReader& bits, uint32_t parts, size_t size) {
+std::vector<uint32_t> get_partition(BitReader& bits, uint32_t parts, size_t size, bool sent) {
+  if (!sent) return even_partition(size, parts);
   const int k = static_cast<int>(bits.get(kLengthBits));
   std::vector<uint32_t> partition;
   size_t left = size;

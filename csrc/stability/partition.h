@@ -17,6 +17,9 @@ namespace samebits {
 
 inline constexpr int kChecksumBits = 32;
 inline constexpr int kLengthBits = 5;  // of a fixed length, or of a parameter of Golomb's code
+// Flags in the first byte of a code, beside two bits for its kind.
+inline constexpr int kSentPartition = 1 << 2;
+inline constexpr int kGolombShift = 3;
 inline constexpr int kMostGolomb = 31;
 inline constexpr size_t kMostElements = size_t{1} << 30;
 
@@ -31,6 +34,11 @@ struct Part {
   uint32_t checksum = 0;
   std::vector<uint32_t> columns;
   std::vector<uint32_t> places;
+};
+
+struct CodedPart {
+  uint32_t code;  // its lowest bits
+  int length;
 };
 
 // The checksum is right only where no more than `most` elements are ambiguous; otherwise there are
@@ -50,8 +58,9 @@ std::vector<uint32_t> cut_partition(const Outcomes& outcomes, int most,
 void check_partition(std::span<const uint32_t> partition, size_t size);
 
 void put_partition(BitWriter& bits, std::span<const uint32_t> partition);
-// Error(corrupt_stream) unless the parts have `size` elements in all.
-std::vector<uint32_t> get_partition(BitReader& bits, uint32_t parts, size_t size);
+// An even one if it is not `sent`. Error(corrupt_stream) unless the parts have `size` elements in
+// all.
+std::vector<uint32_t> get_partition(BitReader& bits, uint32_t parts, size_t size, bool sent);
 
 // The parameter k of Golomb's code that makes these numbers shortest.
 int golomb_for(std::span<const uint32_t> values);
