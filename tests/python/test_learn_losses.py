@@ -16,6 +16,7 @@ from samebits.learn.models.schedule import default_order  # noqa: E402
 from samebits.learn.models.transforms import PIXEL_UNIT  # noqa: E402
 from samebits.learn.training.ambiguity import AmbiguityTerm, ambiguity  # noqa: E402
 from samebits.learn.training.coded_steps import coded_steps  # noqa: E402
+from samebits.learn.training.distortion import Distortion  # noqa: E402
 from samebits.learn.training.loss import rate_distortion_loss  # noqa: E402
 from samebits.learn.training.perceptual import PerceptualTerm  # noqa: E402
 from samebits.learn.training.real_rate import RealRate, real_bpp  # noqa: E402
@@ -79,7 +80,11 @@ def test_without_the_package_a_sentence_names_the_extra(monkeypatch):
 
 def test_crops_too_small_for_ms_ssim_are_refused_before_training(tmp_path):
     options = TrainOptions(
-        data=tmp_path, out=tmp_path / "run", crop=128, late_crop=256, ms_ssim_weight=0.5
+        data=tmp_path,
+        out=tmp_path / "run",
+        crop=128,
+        late_crop=256,
+        distortion=Distortion(mse=0.5, ms_ssim=0.5),
     )
     with pytest.raises(ValueError, match="too small for MS-SSIM"):
         Trainer(options, TINY_CONFIG)

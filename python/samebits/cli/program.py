@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = make_parser(chosen=next((word for word in words if not word.startswith("-")), None))
     parsed = parser.parse_args(words)
+    parsed.words = words
     if parsed.command is None:
         parser.print_help()
         return EXIT_USAGE

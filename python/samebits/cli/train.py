@@ -3,8 +3,12 @@ r"""Train a model on a folder of pictures.
 The run folder gets last.ckpt (resume from it), log.jsonl (training and validation losses, crops
 per second and device), TensorBoard files, and skipped.txt if some pictures could not be used. An
 interrupted run goes on with --resume, as if it had not been interrupted if its length is given in
-steps. Ctrl-C and SIGTERM let it finish its step and save. Several processes: the same command
-under torchrun.
+steps. Ctrl-C and SIGTERM let it finish its step and save. Several processes: --processes, or the
+same command under torchrun.
+
+A hot run (--hot) trains at a constant rate until it is stopped; the same command goes on with it,
+bit for bit on the same machine. --branch begins another run with its whole state, without touching
+it: to let the learning rate fall and export the result, while the hot run goes on.
 
 exit codes: 0 done; 1 an error, said on stderr; 130 stopped by a signal, a checkpoint is written.
 
@@ -15,6 +19,8 @@ examples:
       --steps 20000 --batch 128
   samebits train --data photos --out runs/tuned --minutes 10 --rounding \
       --start-from runs/first/last.ckpt
+  nice samebits train --hot --data photos --out runs/hot --processes 2
+  samebits train --branch runs/hot/last.ckpt --data photos --out runs/release --minutes 60
   samebits train --data photos --out runs/orders --minutes 30 --entropy --crop 256 \
       --start-from runs/first/last.ckpt
   samebits train --series --data clips --out runs/series --minutes 15 --crop 176 --batch 6 \
@@ -30,9 +36,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samebits.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from samebits.cli.train_processes import is_worker, run_processes
 
 if TYPE_CHECKING:
     from samebits.learn.models import ModelConfig
+    from samebits.learn.training.distortion import Distortion
     from samebits.learn.training.train import Trainer, TrainOptions
 
 
@@ -74,7 +82,21 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="time between lines of the log and checkpoints (default 4; 0: after every step)",
     )
+    parser.add_argument(
+        "--save-every",
+        type=float,
+        default=4.0,
+        metavar="MINUTES",
+        help="time between checkpoints, which a run that is killed loses at most (default 4)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train in N processes of this machine, which share its cores (default 1)",
+    )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu or cuda; under torchrun a GPU each"
     )
@@ -89,6 +111,17 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_kind_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start-from", type=Path, metavar="CKPT", help="begin with the weights of this checkpoint"
+    )
+    parser.add_argument(
+        "--hot",
+        action="store_true",
+        help="train at a constant rate until stopped, and go on with OUT/last.ckpt if it is there",
+    )
+    parser.add_argument(
+        "--branch",
+        type=Path,
+        metavar="CKPT",
+        help="begin with the weights, the optimizer and the random generators of another run",
     )
     parser.add_argument(
         "--rounding", action="store_true", help="fine-tune through the integer rounding"
@@ -138,10 +171,14 @@ def _add_kind_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--batch", type=int, default=8, help="crops of a step, of all processes together"
+        "--batch",
+        type=int,
+        help="crops of a step, of all processes together; default 8, hot runs and branches 16",
     )
     parser.add_argument(
-        "--crop", type=int, default=128, help="crop size, a multiple of 64 (16 of series)"
+        "--crop",
+        type=int,
+        help="crop size, a multiple of 64 (16 of series); default 128, hot runs and branches 192",
     )
     parser.add_argument(
         "--late-crop", type=int, help="crop size of the last part of the run (twice --crop)"
@@ -156,19 +193,36 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="part of the run, at its end, in which the learning rate falls; default 1: all of it",
     )
-    parser.add_argument("--learning-rate", type=float, help="default 0.0007, with --values 0.002")
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        help="default 0.0007, hot runs and branches 0.0006, --values 0.002",
+    )
     parser.add_argument(
         "--optimizer",
         choices=("adam", "soap"),
-        default="adam",
-        help="soap gains more in a step and takes longer for it; default %(default)s",
+        help="soap gains more in a step and takes longer for it; default adam, hot runs and "
+        "branches soap",
     )
     parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="of products on a CPU; auto times what the processor has; default %(default)s",
+    )
+    distortion = parser.add_mutually_exclusive_group()
+    distortion.add_argument(
+        "--distortion",
+        default="mix",
+        metavar="NAME",
+        help="mix (mean squared error and SSIMULACRA 2 together), mse, ms-ssim, or weights, as in "
+        "mse=0.4,ssimulacra2=3.6; default %(default)s",
+    )
+    distortion.add_argument(
         "--ms-ssim",
         type=float,
-        default=0.0,
         metavar="SHARE",
-        help="share of MS-SSIM in the distortion: 0 (mean squared error) to 1",
+        help="in place of --distortion: mean squared error with this share of MS-SSIM, 0 to 1",
     )
     parser.add_argument(
         "--lpips",
@@ -195,6 +249,11 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit code."""
+    if arguments.processes < 1:
+        print(f"samebits train: --processes {arguments.processes}: at least 1", file=sys.stderr)
+        return EXIT_FAILED
+    if arguments.processes > 1 and not is_worker():
+        return run_processes(arguments.processes, arguments.words)
     from samebits.learn.training.distributed import is_first_process, leave_processes
     from samebits.learn.training.failures import sentence_of
 
@@ -262,30 +321,53 @@ def _config(path: Path | None) -> "ModelConfig | None":
 def _options(arguments: argparse.Namespace) -> "TrainOptions":
     from samebits.learn.training.options import TrainOptions
 
+    whole = arguments.hot or arguments.branch is not None
+    crop = arguments.crop or (192 if whole else 128)
     return TrainOptions(
         data=arguments.data,
         out=arguments.out,
         minutes=arguments.minutes,
         steps=arguments.steps,
         resume=arguments.resume,
-        batch=arguments.batch,
-        crop=arguments.crop,
-        late_crop=arguments.late_crop or 2 * arguments.crop,
+        batch=arguments.batch or (16 if whole else 8),
+        crop=crop,
+        late_crop=arguments.late_crop or 2 * crop,
         late_share=arguments.late,
         decay_share=arguments.decay,
-        optimizer=arguments.optimizer,
-        learning_rate=arguments.learning_rate or (2e-3 if arguments.values else 7e-4),
-        ms_ssim_weight=arguments.ms_ssim,
+        optimizer=arguments.optimizer or ("soap" if whole else "adam"),
+        learning_rate=arguments.learning_rate or _learning_rate(arguments, whole=whole),
+        distortion=_distortion(arguments),
         lpips_weight=arguments.lpips,
         stability_weight=arguments.stability,
         seed=arguments.seed,
         device=arguments.device,
         limit=arguments.limit,
         validate_every_minutes=arguments.validate_every,
+        save_every_minutes=arguments.save_every,
         stop_after_minutes=arguments.stop_after,
+        hot=arguments.hot,
         start_from=arguments.start_from,
+        branch=arguments.branch,
+        precision=arguments.precision,
         rounding=arguments.rounding,
         default_order=arguments.default_order,
         permuted_orders=arguments.permuted_orders,
         data_per_process=arguments.data_per_process,
     )
+
+
+def _learning_rate(arguments: argparse.Namespace, *, whole: bool) -> float:
+    if arguments.values:
+        return 2e-3
+    return 6e-4 if whole else 7e-4
+
+
+def _distortion(arguments: argparse.Namespace) -> "Distortion":
+    from samebits.learn.training.distortion import Distortion
+
+    share = arguments.ms_ssim
+    if share is None:
+        return Distortion.named(arguments.distortion)
+    if not 0 <= share <= 1:
+        raise ValueError(f"--ms-ssim {share}: a share is from 0 to 1")
+    return Distortion(mse=1 - share, ms_ssim=share)

@@ -13,7 +13,12 @@ import argparse
 from pathlib import Path
 
 from ..export.permutation import permute_model
-from ..training.checkpoint import load_checkpoint, model_from_checkpoint, save_checkpoint
+from ..training.checkpoint import (
+    history_of,
+    load_checkpoint,
+    model_from_checkpoint,
+    save_checkpoint,
+)
 from .group_file import read_groups
 
 
@@ -30,9 +35,10 @@ def regroup_checkpoint(source: Path, target: Path, *, groups: Path) -> None:
     permuted = permute_model(model, grouping)
     weights = permuted.state_dict()
     state = load_checkpoint(source)
-    kept = {name: state[name] for name in ("steps_done", "elapsed")}
     config = permuted.config.to_dict()
-    save_checkpoint(target, {**kept, "config": config, "model": weights, "ema": weights})
+    save_checkpoint(
+        target, {**history_of(state), "config": config, "model": weights, "ema": weights}
+    )
 
 
 def main() -> None:

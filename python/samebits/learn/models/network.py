@@ -122,6 +122,7 @@ class Network(nn.Module):
         self.ops = tuple(ops)
         self.layers = nn.ModuleList(layers)
         self.leaky = leaky
+        self.precision = "fp32"
         self.tap: Callable[[Op, Tensor], Tensor] | None = None
         self.weight_tap: Callable[[Op, Tensor], Tensor] | None = None
         last_use = {reg: i for i, op in enumerate(ops) for reg in (op.src, op.src2) if reg >= 0}

@@ -14,6 +14,10 @@ RESUMED = ("optimizer", "optimizer_name", "random", "steps_done", "elapsed")
 """What a checkpoint holds for going on with its run, beside config, model and ema."""
 
 
+HISTORY = ("steps_done", "elapsed", "seen")
+"""What a checkpoint says of the training of its weights, beside config, model and ema."""
+
+
 def save_checkpoint(path: Path, state: dict) -> None:
     """Write ``state`` (tensors and plain values) so that ``path`` is always whole.
 
@@ -50,7 +54,10 @@ def _system_error(error: BaseException) -> str:
 
 
 def load_checkpoint(path: Path) -> dict:
-    """Read a checkpoint of our own; only tensors and plain values are unpickled."""
+    """Read a checkpoint of our own; only tensors and plain values are unpickled.
+
+    Weights are float32, also those of a snapshot, which has two bytes each.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -59,7 +66,15 @@ def load_checkpoint(path: Path) -> dict:
         raise ValueError(f"{path} is not a Samebits checkpoint: {error}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is not a Samebits checkpoint (format {FORMAT})")
+    for name in ("model", "ema"):
+        weights = state.get(name, {})
+        state[name] = {key: v.float() if v.dtype == torch.half else v for key, v in weights.items()}
     return state
+
+
+def history_of(state: dict) -> dict:
+    """What other checkpoints of the same weights say of their training."""
+    return {name: state[name] for name in HISTORY if name in state}
 
 
 def config_of(state: dict, path: Path) -> ModelConfig:
@@ -101,6 +116,23 @@ def check_resumable(state: dict, path: Path, *, optimizer: torch.optim.Optimizer
             f"{path} was trained by {state['optimizer_name']}, this run by "
             f"{type(optimizer).__name__}: begin another run from it with --start-from"
         )
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict, path: Path) -> None:
+    """``load_state_dict`` with a sentence where the state is not one of these parameters.
+
+    Raises
+    ------
+    ValueError
+        The run trained other parameters, or another version of the optimizer wrote the state.
+    """
+    try:
+        optimizer.load_state_dict(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: the optimizer's state in it does not belong to what this run trains "
+            f"({error}); begin from its weights alone with --start-from"
+        ) from error
 
 
 def model_from_checkpoint(path: Path, *, averaged: bool = True) -> PictureModel:

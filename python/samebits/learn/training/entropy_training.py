@@ -17,7 +17,8 @@ from ..models.schedule import default_order, make_order, spread
 from .latents import STRIDE, latents_of, random_latent_crops
 from .loss import quality_weight
 from .options import refuse_parts
-from .train import VALIDATION_QUALITIES, Trainer, TrainOptions
+from .train import Trainer, TrainOptions
+from .validation import VALIDATION_QUALITIES
 
 TRAINED = ("h_a", "h_s", "entropy", "log2_z_gain", "log2_z_scale")
 DEFAULT_AT_FIRST, DEFAULT_AT_LAST = 0.4, 0.6

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..models import ModelConfig, PictureModel
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import history_of, load_checkpoint, save_checkpoint
 
 NEW_WEIGHTS = 0.7
 """Standard deviation of new incoming weights, relative to that of the old ones."""
@@ -61,8 +61,9 @@ def grow_checkpoint(source: Path, target: Path, changes: Mapping[str, float]) ->
             new.copy_(old)
         else:
             _copy_into(new, old, incoming=name in _INCOMING)
-    kept = {name: state[name] for name in ("steps_done", "elapsed")}
-    save_checkpoint(target, {**kept, "config": config.to_dict(), "model": weights, "ema": weights})
+    save_checkpoint(
+        target, {**history_of(state), "config": config.to_dict(), "model": weights, "ema": weights}
+    )
     return config
 
 

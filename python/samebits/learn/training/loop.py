@@ -1,4 +1,4 @@
-"""The loop around a trainer's steps: clock, signals, progress bar, reports."""
+"""The loop around a trainer's steps: clock, signals, progress bar, reports, checkpoints."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class TrainingLoop:
         self.before = trainer.elapsed
         self.begin = self.means_begin = self.shown = time.monotonic()
         self.means = LossMeans()
-        is_new = trainer.options.start_from is None and not trainer.is_resumed
+        is_new = trainer.options.source is None and not trainer.is_resumed
         self.last_report = -math.inf if is_new else trainer.elapsed
+        self.last_save = trainer.elapsed
 
     def run(self) -> str | None:
         """Train until the run is done or has to stop; returns the signal that asked for it."""
@@ -41,9 +42,10 @@ class TrainingLoop:
                         self._save_only()
                     return signals.received or "a signal to another process"
                 self._show(bar)
-                since = trainer.elapsed - self.last_report
-                if since >= 60 * trainer.options.validate_every_minutes:
+                if self._is_due(self.last_report, trainer.options.validate_every_minutes):
                     self._report()
+                elif self._is_due(self.last_save, trainer.options.save_every_minutes):
+                    self._save_only()
                 if self._is_over():
                     break
             if self.means.steps:
@@ -61,14 +63,18 @@ class TrainingLoop:
         self.trainer.elapsed, stop = self.trainer.processes.agree(elapsed, stop)
         return stop
 
+    def _is_due(self, last: float, every_minutes: float) -> bool:
+        return self.trainer.elapsed - last >= 60 * every_minutes
+
     def _is_over(self) -> bool:
         most = self.trainer.options.stop_after_minutes
         return most is not None and self.trainer.elapsed - self.before > 60 * most
 
     def _save_only(self) -> None:
-        """Who sends a signal may not wait for a validation."""
+        """A checkpoint without a validation, for which who sends a signal may not wait."""
         if self.trainer.processes.is_first:
             self.trainer.save()
+        self.last_save = self.trainer.elapsed
 
     def _speed(self) -> float:
         """Crops per second and device since the last report."""
@@ -81,15 +87,16 @@ class TrainingLoop:
         self.trainer.report(self.means, crops_per_s=self._speed())
         self.means = LossMeans()
         self.means_begin = time.monotonic()
-        self.last_report = self.trainer.elapsed
+        self.last_report = self.last_save = self.trainer.elapsed
 
     def _bar(self) -> tqdm:
         trainer, options = self.trainer, self.trainer.options
-        in_steps = options.steps is not None
+        in_minutes = options.steps is None and not options.hot
+        total = round(60 * options.minutes) if in_minutes else options.steps
         return tqdm(
-            total=options.steps if in_steps else round(60 * options.minutes),
-            initial=trainer.steps_done if in_steps else round(trainer.elapsed),
-            unit="step" if in_steps else "s",
+            total=None if options.hot else total,
+            initial=round(trainer.elapsed) if in_minutes else trainer.steps_done,
+            unit="s" if in_minutes else "step",
             disable=not trainer.processes.is_first,
         )
 
@@ -99,8 +106,7 @@ class TrainingLoop:
             return
         self.shown = now
         trainer = self.trainer
-        in_steps = trainer.options.steps is not None
-        bar.n = trainer.steps_done if in_steps else round(trainer.elapsed)
+        bar.n = round(trainer.elapsed) if bar.unit == "s" else trainer.steps_done
         loss = self.means.values()[self.means.names().index("loss")].item()
         bar.set_postfix(
             step=trainer.steps_done, loss=f"{loss:.3f}", crops_per_s=f"{self._speed():.1f}"

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from samebits.refinement import MS_SSIM_SCALE
-
 from ..models import ModelConfig
 from ..models.picture_model import Coded
+from .distortion import MSE, Distortion
 
 
 @dataclass(frozen=True)
@@ -32,30 +31,27 @@ def rate_distortion_loss(
     quality: Tensor,
     config: ModelConfig,
     *,
-    ms_ssim_weight: float = 0.0,
+    distortion: Distortion = MSE,
     terms: Sequence[Callable[[Tensor, Tensor], Tensor]] = (),
 ) -> LossTerms:
     """Loss of a batch.
 
     Each picture counts by lambda**-0.5, so that a percent of bits weighs about alike at low and
     high qualities.
-    ``ms_ssim_weight`` 0 is mean squared error alone, 1 is MS-SSIM alone. What ``terms`` give for
-    (x, x_hat), (B,), is added to the distortion.
+    What ``terms`` give for (x, x_hat), (B,), is added to the distortion.
     """
     pixels = x.shape[-1] * x.shape[-2]
-    bpp = (coded.y_bits + coded.z_bits) / pixels
-    mse = (x - coded.x_hat).square().mean((1, 2, 3))
-    distortion = (1 - ms_ssim_weight) * mse
-    if ms_ssim_weight > 0:
-        from pytorch_msssim import ms_ssim
-
-        similarity = ms_ssim(x, coded.x_hat.clamp(0, 255), data_range=255.0, size_average=False)
-        distortion = distortion + ms_ssim_weight * MS_SSIM_SCALE * (1 - similarity)
+    bpp = (coded.y_bits.float() + coded.z_bits.float()) / pixels
+    x_hat = coded.x_hat.float()
+    mse = (x - x_hat).square().mean((1, 2, 3))
+    cost = distortion(x, x_hat, mse)
     for term in terms:
-        distortion = distortion + term(x, coded.x_hat)
-    loss = (quality_weight(quality, config) * (bpp + lmbda_of(quality, config) * distortion)).mean()
+        cost = cost + term(x, x_hat)
+    loss = (quality_weight(quality, config) * (bpp + lmbda_of(quality, config) * cost)).mean()
     psnr = 10 * torch.log10(255.0**2 / mse.clamp_min(1e-9))
-    return LossTerms(loss, bpp.mean(), (coded.z_bits / pixels).mean(), mse.mean(), psnr.mean())
+    return LossTerms(
+        loss, bpp.mean(), (coded.z_bits.float() / pixels).mean(), mse.mean(), psnr.mean()
+    )
 
 
 def lmbda_of(quality: Tensor, config: ModelConfig) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .distortion import DISTORTIONS, Distortion
+
 STRIDE = 16
-MS_SSIM_SMALLEST = 161
-"""MS-SSIM halves a picture four times and then needs a window of 11 pixels."""
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,12 @@ class TrainOptions:
     trains through the rounding of the integer network (the exporter's scales, straight-through
     gradients). ``default_order`` trains no other order; ``permuted_orders`` is the share of orders
     whose channels are shuffled (OrderMix). ``lpips_weight`` times LPIPS and
-    ``stability_weight`` times AmbiguityTerm are added to the distortion.
+    ``stability_weight`` times AmbiguityTerm are added to ``distortion``.
     ``optimizer`` is a name in ``optimizer.OPTIMIZERS``.
     ``data_per_process`` gives each process its own part of the training pictures.
+    ``precision`` is one of PRECISIONS: what products are computed in on a CPU.
+    ``hot`` is a run without an end, at a constant rate: neither its steps nor its minutes count.
+    ``branch`` begins with the whole state of another run, optimizer and random generators too.
     """
 
     data: Path
@@ -39,19 +43,28 @@ class TrainOptions:
     learning_rate: float = 1e-3
     decay_share: float = 1.0
     optimizer: str = "adam"
-    ms_ssim_weight: float = 0.0
+    distortion: Distortion = DISTORTIONS["mix"]
     lpips_weight: float = 0.0
     stability_weight: float = 0.0
     seed: int = 1
     device: str = "auto"
     limit: int | None = None
     validate_every_minutes: float = 4.0
+    save_every_minutes: float = 4.0
     stop_after_minutes: float | None = None
+    hot: bool = False
     start_from: Path | None = None
+    branch: Path | None = None
+    precision: str = "auto"
     rounding: bool = False
     default_order: bool = False
     permuted_orders: float = 0.0
     data_per_process: bool = False
+
+    @property
+    def source(self) -> Path | None:
+        """The checkpoint of another run that this one begins with."""
+        return self.branch or self.start_from
 
     @property
     def late_batch(self) -> int:
@@ -77,17 +90,15 @@ def check_options(options: TrainOptions, *, processes: int, has_late_crops: bool
     for name, size in sizes.items():
         if size < STRIDE or size % STRIDE:
             raise ValueError(f"a {name} of {size} pixels: give a multiple of {STRIDE}")
-        if options.ms_ssim_weight > 0 and size < MS_SSIM_SMALLEST:
-            raise ValueError(
-                f"a {name} of {size} pixels is too small for MS-SSIM, which halves it four times: "
-                f"give at least {MS_SSIM_SMALLEST}, for instance --crop 192"
-            )
+        options.distortion.check_size(name, size)
     if not 0 < options.decay_share <= 1:
         raise ValueError(f"--decay {options.decay_share}: a share above 0 and at most 1")
     if not 0 <= options.late_share <= 1:
         raise ValueError(f"--late {options.late_share}: a share is from 0 to 1")
-    if not 0 <= options.ms_ssim_weight <= 1:
-        raise ValueError(f"--ms-ssim {options.ms_ssim_weight}: a share is from 0 to 1")
+    if options.precision not in PRECISIONS:
+        raise ValueError(f"--precision {options.precision}: give {', '.join(PRECISIONS)}")
+    if options.branch is not None and options.start_from is not None:
+        raise ValueError("--branch and --start-from both say what to begin with: give one")
     if options.lpips_weight < 0:
         raise ValueError(f"--lpips {options.lpips_weight}: a weight is not negative")
     if options.stability_weight < 0:

@@ -43,10 +43,14 @@ class RunLog:
         self.path = folder / "log.jsonl"
         self.board = SummaryWriter(str(folder / "tensorboard"))
 
-    def write(self, row: dict[str, float]) -> None:
-        """Add a line; ``row["step"]`` is its place in TensorBoard."""
+    def note(self, row: dict[str, Any]) -> None:
+        """Add a line that is not for TensorBoard."""
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+    def write(self, row: dict[str, float]) -> None:
+        """Add a line; ``row["step"]`` is its place in TensorBoard."""
+        self.note(row)
         for name, value in row.items():
             self.board.add_scalar(name, value, row["step"])
         self.board.flush()

@@ -7,6 +7,7 @@ are eigenvectors of L and R, brought up to date now and then by a step of orthog
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -14,9 +15,12 @@ from torch import Tensor
 
 LARGEST_SIDE = 256
 """A longer side of a matrix keeps its own basis: eigenvectors would cost more than they gain."""
-BASIS_EVERY = 10
+BASIS_EVERY = 20
+STATISTICS_EVERY = 2
+"""Steps between two gradients that the statistics take in: neighbors say much the same."""
 BETAS = (0.95, 0.95)
 STATISTICS_BETA = 0.95
+"""For a step; the statistics forget as fast whatever STATISTICS_EVERY is."""
 EPSILON = 1e-8
 
 
@@ -53,24 +57,30 @@ class Soap(torch.optim.Optimizer):
             if any(basis is not None for basis in state["bases"]):
                 return
         state["step"] += 1
-        change = self._adam(state, rotate(gradient, state["bases"]))
-        parameter.sub_(rotate_back(change, state["bases"]).reshape(parameter.shape), alpha=rate)
+        change, factor = self._adam(state, rotate(gradient, state["bases"]))
+        change = rotate_back(change, state["bases"]).reshape(parameter.shape)
+        parameter.sub_(change, alpha=rate * factor)
         self._follow(state, gradient)
 
-    def _adam(self, state: dict, gradient: Tensor) -> Tensor:
-        """Adam's step, in the basis of the statistics."""
+    def _adam(self, state: dict, gradient: Tensor) -> tuple[Tensor, float]:
+        """Adam's step in the basis of the statistics, and a number to multiply it by.
+
+        The corrections of both means are in that number and in epsilon, which saves two passes.
+        """
         first, second = BETAS
         state["mean"].lerp_(gradient, 1 - first)
-        state["square"].lerp_(gradient.square(), 1 - second)
-        mean = state["mean"] / (1 - first ** state["step"])
-        square = state["square"] / (1 - second ** state["step"])
-        return mean / square.sqrt_().add_(EPSILON)
+        state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        correction = math.sqrt(1 - second ** state["step"])
+        root = state["square"].sqrt().add_(EPSILON * correction)
+        return root.reciprocal_().mul_(state["mean"]), correction / (1 - first ** state["step"])
 
     def _follow(self, state: dict, gradient: Tensor) -> None:
-        """Statistics take the gradient in; the bases follow every few steps."""
-        for side, statistics in enumerate(state["statistics"]):
-            if statistics is not None:
-                statistics.lerp_(_second_moment(gradient, side), 1 - STATISTICS_BETA)
+        """Statistics take the gradient in, and the bases follow, every few steps each."""
+        if state["step"] % STATISTICS_EVERY == 0:
+            share = 1 - STATISTICS_BETA**STATISTICS_EVERY
+            for side, statistics in enumerate(state["statistics"]):
+                if statistics is not None:
+                    statistics.lerp_(_second_moment(gradient, side), share)
         if state["step"] % BASIS_EVERY:
             return
         for side, statistics in enumerate(state["statistics"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,26 +15,42 @@ from torch import Tensor
 from ..export.calibration import Ranges, calibrate
 from ..export.rounding import round_like_integers
 from ..models import ModelConfig, PictureModel
-from ..models.schedule import default_order, random_view, spread
+from ..models.schedule import random_view, spread
 from .ambiguity import AmbiguityTerm
 from .budget import learning_rate_at, progress_of
-from .checkpoint import check_resumable, config_of, load_checkpoint, load_weights, save_checkpoint
+from .checkpoint import (
+    check_resumable,
+    config_of,
+    load_checkpoint,
+    load_weights,
+    restore_optimizer,
+    save_checkpoint,
+)
 from .crops import draw_crops
 from .data_on_device import CropSource, crop_source
 from .distributed import TrainingPass, join_processes
+from .folder_lock import locked
 from .initialization import initialize_linear
 from .loop import TrainingLoop
 from .loss import LossTerms, rate_distortion_loss
+from .machine import machine_row
 from .optimizer import make_optimizer
 from .options import TrainOptions, check_options
 from .order_mix import OrderMix
 from .perceptual import PerceptualTerm
 from .pictures import PictureSet, center_crops, load_pictures, random_crops
+from .precision import (
+    Precision,
+    check_precision,
+    generators_kept,
+    possible_precisions,
+    seconds_of_a_step,
+)
 from .random_state import random_state, restore_random_state
-from .real_rate import real_bpp
 from .run_log import LossMeans, RunLog
+from .seen import Seen
+from .validation import validation_losses
 
-VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
 VALIDATION_CROPS = 16
 RANDOM_MASKS = 0.15
 """Share of the training steps with random masks; the others run real orders."""
@@ -60,18 +77,24 @@ class Trainer:
     """
 
     has_late_crops = True
+    has_low_precision = True
+    """Whether the passes of this training may be computed in bfloat16 on a CPU."""
 
     def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         self.options = options
         self.processes = join_processes(options.device)
         self.device = self.processes.device
-        check_options(options, processes=self.processes.count, has_late_crops=self.has_late_crops)
+        self.late_crops = self.has_late_crops and not options.hot
+        check_options(options, processes=self.processes.count, has_late_crops=self.late_crops)
+        check_precision(options.precision, self.device)
         self.steps_done = 0
         self.elapsed = 0.0
+        self.pixels = 0
+        self.seen_before = Seen()
         self.stopped_by: str | None = None
         options.out.mkdir(parents=True, exist_ok=True)
         self.path = options.out / "last.ckpt"
-        self.is_resumed = options.resume and self.path.exists()
+        self.is_resumed = (options.resume or options.hot) and self.path.exists()
         self.terms = _further_terms(options, self.device)
         torch.manual_seed(options.seed)
         self.random = np.random.default_rng(options.seed)
@@ -89,8 +112,9 @@ class Trainer:
         self.extra_state: dict | None = None
         if state is not None:
             load_weights(self.average, state["ema"], self._source)
-            if self.is_resumed:
-                self.extra_state = self._restore_progress(state)
+            self._restore_run(state)
+        self.precision = Precision("fp32", self.device.type)
+        self.saved_precision = state.get("precision") if state and self.is_resumed else None
         self.losses = self.processes.parallel(TrainingPass(self.model, self.forward_batch))
         self.crops: CropSource | None = None
         if self.pictures.train:
@@ -101,10 +125,10 @@ class Trainer:
     @property
     def _source(self) -> Path:
         """The checkpoint that the run begins with."""
-        return self.path if self.is_resumed else self.options.start_from or self.path
+        return self.path if self.is_resumed else self.options.source or self.path
 
     def _saved_state(self) -> dict | None:
-        if self.is_resumed or self.options.start_from is not None:
+        if self.is_resumed or self.options.source is not None:
             return load_checkpoint(self._source)
         if self.path.exists():
             raise FileExistsError(f"{self.path} exists: use --resume, or another --out")
@@ -156,13 +180,35 @@ class Trainer:
         if self.is_resumed:
             load_weights(model, state["model"], self.path)
 
-    def _restore_progress(self, state: dict) -> dict | None:
-        """Go on where ``state`` was saved; returns what a subclass has saved beside."""
-        check_resumable(state, self.path, optimizer=self.optimizer)
+    def _restore_run(self, state: dict) -> None:
+        """Go on where ``state`` was saved, or take over what this run begins with."""
+        seen = Seen.of(state)
+        if self.is_resumed or self.options.branch is not None:
+            check_resumable(state, self._source, optimizer=self.optimizer)
+            restore_optimizer(self.optimizer, state["optimizer"], self._source)
+            restore_random_state(state["random"], self.random, self.device)
+        if not self.is_resumed:
+            self.seen_before = seen
+            return
         self.steps_done, self.elapsed = state["steps_done"], state["elapsed"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        restore_random_state(state["random"], self.random, self.device)
-        return state.get("extra")
+        self.pixels = state.get("pixels", 0)
+        self.seen_before = seen - self._seen_here
+        self.extra_state = state.get("extra")
+
+    @property
+    def _seen_here(self) -> Seen:
+        return Seen(self.steps_done, self.elapsed, self.pixels)
+
+    @property
+    def seen(self) -> Seen:
+        """What the weights were trained on, in this run and those that it comes from."""
+        return self.seen_before + self._seen_here
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Steps that the state of the optimizer and the average know of."""
+        before = self.seen_before.steps if self.options.branch is not None else 0
+        return before + self.steps_done
 
     def _load_pictures(self) -> PictureSet:
         part = (0, 1)
@@ -176,7 +222,7 @@ class Trainer:
             quiet=not self.processes.is_first,
         )
         largest = max(min(picture.shape[:2]) for picture in pictures.train)
-        if self.has_late_crops and largest < self.options.late_crop:
+        if self.late_crops and largest < self.options.late_crop:
             raise ValueError(
                 f"no picture under {self.options.data} has the {self.options.late_crop} pixels of "
                 "the late crops: give a smaller --late-crop or larger pictures"
@@ -198,8 +244,48 @@ class Trainer:
             self.progress,
             first=self.options.learning_rate,
             decay_share=self.options.decay_share,
-            steps_done=self.steps_done,
+            steps_done=self.optimizer_steps,
         )
+
+    def _precisions(self) -> tuple[str, ...]:
+        """What this run may compute in: what is asked for, what it began with, or anything fast.
+
+        Numbers that are rounded as the integer networks do need more than eight bits.
+        """
+        asked = self.options.precision
+        if self.rounding is not None or not self.has_low_precision:
+            if asked == "bf16":
+                raise ValueError("--precision bf16: this kind of training needs fp32")
+            return ("fp32",) if self.device.type == "cpu" else ("bf16",)
+        possible = possible_precisions(self.device)
+        if asked != "auto":
+            return (asked,)
+        return (self.saved_precision,) if self.saved_precision in possible else possible
+
+    def _choose_precision(self) -> None:
+        """The fastest precision by a few steps; its choice and their times go into the log."""
+        names = self._precisions()
+        row: dict[str, str | float] = {}
+        if len(names) > 1 and self.device.type == "cpu":
+            with generators_kept(self.random, self.device):
+                seconds = torch.tensor([self._seconds_with(name) for name in names])
+            seconds = self.processes.mean(seconds)
+            row = {f"{n}_s": round(s, 3) for n, s in zip(names, seconds.tolist(), strict=True)}
+            self._use_precision(names[int(seconds.argmin())])
+        else:
+            self._use_precision(names[-1])
+        if self.log is not None:
+            row = {"precision": self.precision.name, **row, "processes": self.processes.count}
+            self.log.note({"step": self.steps_done, **row, **machine_row(self.device)})
+
+    def _use_precision(self, name: str) -> None:
+        self.precision = Precision(name, self.device.type)
+        self.precision.use(self.model)
+
+    def _seconds_with(self, name: str) -> float:
+        """Seconds of the forward and backward passes of a step; gradients are left to be reset."""
+        self._use_precision(name)
+        return seconds_of_a_step(lambda: self.forward_batch().loss.backward())
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
         """What the optimizer changes: all but the heads that pictures alone do not use."""
@@ -222,12 +308,17 @@ class Trainer:
     @property
     def is_late(self) -> bool:
         """Whether the next step has late crops."""
-        return self.has_late_crops and self.progress > 1 - self.options.late_share
+        return self.late_crops and self.progress > 1 - self.options.late_share
 
     @property
     def step_crops(self) -> int:
         """Crops of the next step, of all processes together."""
         return self.options.late_batch if self.is_late else self.options.batch
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the next step's crops in pixels."""
+        return self.options.late_crop if self.is_late else self.options.crop
 
     @property
     def rows(self) -> slice:
@@ -242,9 +333,8 @@ class Trainer:
     def batch(self) -> Tensor:
         """This process's crops (B, 3, H, W), float32 in 0 ... 255, channels last."""
         assert self.crops is not None
-        size = self.options.late_crop if self.is_late else self.options.crop
         numbers = draw_crops(self.step_crops, self.random)[self.rows]
-        crops = self.crops(numbers, size=size)
+        crops = self.crops(numbers, size=self.crop_size)
         return crops.float().contiguous(memory_format=torch.channels_last)
 
     def forward_batch(self) -> LossTerms:
@@ -252,29 +342,31 @@ class Trainer:
         x = self.batch()
         quality = self.draw_qualities()
         steps = self.coding_steps(x.shape[-2] // 16, x.shape[-1] // 16)
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self.precision.products():
             coded = self.model(x, quality, steps)
         return rate_distortion_loss(
             x,
             coded,
             quality,
             self.config,
-            ms_ssim_weight=self.options.ms_ssim_weight,
+            distortion=self.options.distortion,
             terms=self.terms,
         )
 
     def train_step(self) -> LossTerms:
         """One step of all processes; returns this one's losses."""
+        crops = self.step_crops
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
-        with self.processes.noise(self.step_crops):
+        with self.processes.noise(crops):
             terms = self.losses()
         self.optimizer.zero_grad(set_to_none=True)
-        (terms.loss * self.processes.weight(self.step_crops)).backward()
+        (terms.loss * self.processes.weight(crops)).backward()
         torch.nn.utils.clip_grad_norm_(self.trained, LARGEST_GRADIENT)
         self.optimizer.step()
         self.steps_done += 1
-        decay = min(EMA_DECAY, (1 + self.steps_done) / (10 + self.steps_done))
+        self.pixels += crops * self.crop_size**2
+        decay = min(EMA_DECAY, (1 + self.optimizer_steps) / (10 + self.optimizer_steps))
         with torch.no_grad():
             pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
             for mean, value in pairs:
@@ -283,28 +375,13 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Losses of the averaged model on the validation crops, rounded symbols, default order.
-
-        ``bpp_Q`` is the loss's estimate for quality Q, ``bpp_real_Q`` that of the integer tables.
-        """
+        """Losses of the averaged model on the validation crops (:func:`.validation_losses`)."""
         size = self.options.late_crop
         usable = [p for p in self.pictures.validation if min(p.shape[:2]) >= size]
         if not usable:
             size, usable = self.options.crop, self.pictures.validation
         x = center_crops(usable[:VALIDATION_CROPS], size=size).to(self.device).float()
-        steps = default_order(self.config).masks(size // 16, size // 16, self.device)
-        row: dict[str, float] = {}
-        total = 0.0
-        for value in VALIDATION_QUALITIES:
-            quality = torch.full((len(x),), value, device=self.device)
-            coded = self.average(x, quality, steps, noise=False)
-            terms = rate_distortion_loss(x, coded, quality, self.config)
-            row[f"bpp_{value:.0f}"] = round(terms.bpp.item(), 5)
-            real = real_bpp(self.average, x, quality, steps)
-            row[f"bpp_real_{value:.0f}"] = round(real, 5)
-            row[f"psnr_{value:.0f}"] = round(terms.psnr_db.item(), 3)
-            total += terms.loss.item() / len(VALIDATION_QUALITIES)
-        return {"validation_loss": round(total, 5), **row}
+        return validation_losses(self.average, x, self.options.distortion)
 
     def save(self) -> None:
         """Write the checkpoint: all that decides how the run goes on."""
@@ -317,6 +394,9 @@ class Trainer:
             "random": random_state(self.random, self.device),
             "steps_done": self.steps_done,
             "elapsed": self.elapsed,
+            "pixels": self.pixels,
+            "seen": self.seen.to_dict(),
+            "precision": self.precision.name,
             "rounding": self.rounding,
             "extra": self.saved_extra(),
         }
@@ -333,7 +413,7 @@ class Trainer:
         train = {f"train_{k}": round(v, 5) for k, v in zip(means.names(), values, strict=True)}
         row = {"step": self.steps_done, "minutes": round(self.elapsed / 60, 2), **train}
         speed = {"crops_per_s_per_device": round(crops_per_s, 2)}
-        self.log.write({**row, **self.validate(), **speed})
+        self.log.write({**row, **self.validate(), **speed, **self.seen.row()})
         self.save()
 
     def run(self) -> Path:
@@ -341,7 +421,9 @@ class Trainer:
 
         ``stopped_by`` is then the name of the signal.
         """
-        self.stopped_by = TrainingLoop(self).run()
+        with locked(self.options.out) if self.processes.is_first else nullcontext():
+            self._choose_precision()
+            self.stopped_by = TrainingLoop(self).run()
         return self.path
 
 

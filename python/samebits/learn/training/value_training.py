@@ -18,7 +18,8 @@ from .coded_steps import CodedStep, coded_steps
 from .entropy_training import EntropyTrainer
 from .latents import STRIDE
 from .loss import quality_weight
-from .train import VALIDATION_QUALITIES, TrainOptions
+from .train import TrainOptions
+from .validation import VALIDATION_QUALITIES
 
 DEFAULT_SHARE = 0.6
 """Share of the training steps that run the default order."""

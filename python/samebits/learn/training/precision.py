@@ -1,0 +1,84 @@
+"""What products are computed in during training, and which choice is fastest here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..models.fused_block import precisions
+from ..models.network import Network
+from .random_state import random_state, restore_random_state
+
+MEASURED_STEPS = 3
+"""Of each precision, the fastest counts; one more before them is not counted."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """``fp32``, or ``bf16``: products of bfloat16 numbers, summed in float32.
+
+    On a CPU the residual streams of the networks stay in float32 (models/network.py), and autocast
+    does the rest; on a GPU autocast does everything.
+    """
+
+    name: str
+    device_type: str
+
+    def use(self, model: nn.Module) -> None:
+        """Let the networks of a model compute so from now on."""
+        for module in model.modules():
+            if isinstance(module, Network):
+                module.precision = self.name if self.device_type == "cpu" else "fp32"
+
+    def products(self) -> AbstractContextManager:
+        """Within it torch's own operations compute so."""
+        if self.name == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device_type, torch.bfloat16)
+
+
+def possible_precisions(device: torch.device) -> tuple[str, ...]:
+    """What the device can compute in fast, ``fp32`` first."""
+    return precisions() if device.type == "cpu" else ("fp32", "bf16")
+
+
+def check_precision(name: str, device: torch.device) -> None:
+    """Refuse what the processor cannot do.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that says what to do.
+    """
+    if name != "auto" and name not in possible_precisions(device):
+        raise ValueError(
+            f"--precision {name}: this processor has no AVX512-BF16 instructions, or Samebits was "
+            "built without its vector kernels; use --precision fp32 (or auto, which asks first)"
+        )
+
+
+def seconds_of_a_step(step: Callable[[], object]) -> float:
+    """The fastest of a few calls, after one that is not counted."""
+    step()
+    times = []
+    for _ in range(MEASURED_STEPS):
+        begin = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+@contextmanager
+def generators_kept(random: np.random.Generator, device: torch.device) -> Iterator[None]:
+    """What is drawn within is drawn again after it."""
+    state = random_state(random, device)
+    try:
+        yield
+    finally:
+        restore_random_state(state, random, device)
