@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .likelihood import code_values
 from .network import ste_round
+from .sparse_context import sparse_context, taps_of
 
 if TYPE_CHECKING:
     from .entropy_model import EntropyModel
@@ -99,6 +100,7 @@ class CellLoop:
         self.quantize = quantize
         self.size = y.shape[-2:]
         self.w_proxy, self.w_mask, w_features = model.split_context()
+        self.taps = taps_of(self.w_proxy)
         self.base = F.conv2d(features, w_features, padding=1) + bias
         self.y, self.prediction = split_phases(y), split_phases(prediction)
         ones = y.new_ones(len(y), 1, *self.size)
@@ -123,12 +125,16 @@ class CellLoop:
             spread = cell.put(change, channels)
             proxy, known = proxy + spread, known + step
             if incremental and n + 1 < len(steps):
-                sums = self._all_sums(sums, spread) + conv_periodic(step, self.w_mask)
+                sums = sums + self._added_sums(cell, change) + conv_periodic(step, self.w_mask)
         y_hat, bits, symbols = (join_phases(x, *self.size) for x in (proxy, bits, symbols))
         return y_hat, bits, symbols
 
     def _all_sums(self, sums: Tensor, change: Tensor) -> Tensor:
         return sums + F.conv2d(join_phases(change, *self.size), self.w_proxy, padding=1)
+
+    def _added_sums(self, cell: CodedCells, change: Tensor) -> Tensor:
+        """What the values of a step add to the sums of the context layer, everywhere."""
+        return sparse_context(change, cell.channels, self.taps, tuple(self.size))
 
     def _sums_at(self, cell: CodedCells, proxy: Tensor, known: Tensor) -> Tensor:
         """Sums (P, N, C1) of the context layer at the phases of a step."""
