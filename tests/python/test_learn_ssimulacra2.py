@@ -6,10 +6,12 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from samebits import _core, errors, kernels  # noqa: E402
 from samebits.learn.training import ssimulacra2_loss as loss  # noqa: E402
 from tiny_float_model import smooth_pictures  # noqa: E402
 
 CPU = torch.device("cpu")
+TARGETS = [name for name in kernels.targets() if name != "cuda"]
 SIZES = [(256, 256), (225, 320), (301, 257)]
 
 
@@ -113,11 +115,12 @@ def extremes():
     }
 
 
+@pytest.mark.parametrize("form", [loss.ssimulacra2_sum, loss.ssimulacra2_sum_cpu])
 @pytest.mark.parametrize("name", extremes())
-def test_extremes_are_finite(name):
+def test_extremes_are_finite(name, form):
     x, x_hat = extremes()[name]
     x_hat = x_hat.contiguous().requires_grad_()
-    total = loss.ssimulacra2_sum(x, x_hat)
+    total = form(x, x_hat)
     (gradient,) = torch.autograd.grad(total.sum(), x_hat)
     assert total.shape == (1,)
     assert torch.isfinite(total).all()
@@ -136,7 +139,8 @@ def test_the_term_joins_a_loss():
     x, x_hat = (p.float() for p in pictures(48, 64, 9.0, count=2))
     x_hat.requires_grad_()
     total = loss.Ssimulacra2Term(2.5, CPU)(x, x_hat)
-    assert torch.allclose(total, 2.5 * loss.ssimulacra2_sum(x, x_hat))
+    assert torch.equal(total, 2.5 * loss.ssimulacra2_sum_cpu(x, x_hat))
+    assert torch.allclose(total, 2.5 * loss.ssimulacra2_sum(x, x_hat), rtol=1e-4)
     total.sum().backward()
     assert x_hat.grad is not None
     with torch.autocast("cpu", torch.bfloat16):
@@ -157,6 +161,58 @@ def test_descending_it_nears_the_original():
     assert total.item() < 0.5 * first
 
 
+def sum_and_gradient(form, x, x_hat):
+    x_hat = x_hat.detach().requires_grad_()
+    total = form(x, x_hat)
+    (gradient,) = torch.autograd.grad(total.sum(), x_hat)
+    return total.detach(), gradient
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "size", [(8, 8), (12, 12), (15, 9), (12, 200), (33, 47), (96, 128), (225, 257)]
+)
+def test_the_kernels_are_near_the_definition(restore_machine, target, size):
+    kernels.set_target(target)
+    x, x_hat = pictures(*size, 9.0, count=2)
+    x_hat = (x_hat + 0.1 * torch.randn_like(x_hat)).float()
+    wanted, wanted_gradient = sum_and_gradient(loss.ssimulacra2_sum, x, x_hat.double())
+    total, gradient = sum_and_gradient(loss.ssimulacra2_sum_cpu, x, x_hat)
+    assert torch.allclose(total.double(), wanted, rtol=1e-5, atol=0)
+    error = gradient - wanted_gradient
+    # Where an edge is as strong as that of the original the slope jumps, so one pixel may be off.
+    assert error.square().mean().sqrt() < 3e-4 * wanted_gradient.square().mean().sqrt()
+    assert error.abs().median() < 5e-5 * wanted_gradient.abs().median()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_bits_do_not_depend_on_batch_and_layout(restore_machine, target):
+    kernels.set_target(target)
+    x, x_hat = (p.float() for p in pictures(40, 52, 9.0, count=3))
+    total, gradient = sum_and_gradient(loss.ssimulacra2_sum_cpu, x, x_hat)
+    again = sum_and_gradient(
+        loss.ssimulacra2_sum_cpu,
+        x.to(memory_format=torch.channels_last),
+        x_hat.to(memory_format=torch.channels_last),
+    )
+    assert torch.equal(again[0], total)
+    assert torch.equal(again[1], gradient)
+    for n in range(3):
+        alone = sum_and_gradient(loss.ssimulacra2_sum_cpu, x[n : n + 1], x_hat[n : n + 1])
+        assert torch.equal(alone[0], total[n : n + 1])
+        assert torch.equal(alone[1], gradient[n : n + 1])
+    with torch.no_grad():
+        assert torch.equal(loss.ssimulacra2_sum_cpu(x, x_hat), total)
+
+
+def test_gradients_are_weighted_by_picture():
+    x, x_hat = (p.float() for p in pictures(16, 24, 9.0, count=2))
+    _, gradient = sum_and_gradient(loss.ssimulacra2_sum_cpu, x, x_hat)
+    x_hat.requires_grad_()
+    (loss.ssimulacra2_sum_cpu(x, x_hat) * torch.tensor([2.0, -3.0])).sum().backward()
+    assert torch.allclose(x_hat.grad, gradient * torch.tensor([2.0, -3.0])[:, None, None, None])
+
+
 @pytest.mark.parametrize(
     ("x_shape", "x_hat_shape", "message"),
     [
@@ -169,3 +225,19 @@ def test_descending_it_nears_the_original():
 def test_other_shapes_are_refused(x_shape, x_hat_shape, message):
     with pytest.raises(ValueError, match=message):
         loss.ssimulacra2_sum(torch.zeros(x_shape), torch.zeros(x_hat_shape))
+    with pytest.raises(ValueError, match=message):
+        loss.ssimulacra2_sum_cpu(torch.zeros(x_shape), torch.zeros(x_hat_shape))
+
+
+def test_the_core_refuses_what_does_not_fit():
+    weights = np.zeros((3, 6, 6))
+    x = np.zeros((1, 3, 16, 16), np.float32)
+    for other, message in ((x[:, :2], "of one shape"), (x[..., :7], "of one shape")):
+        with pytest.raises(errors.InvalidArgument, match=message):
+            _core.ssimulacra2_sums(x, other, None, weights=weights)
+    with pytest.raises(errors.InvalidArgument, match="a side is 7 pixels, must be 8 to"):
+        _core.ssimulacra2_sums(x[..., :7], x[..., :7], None, weights=weights)
+    with pytest.raises(errors.InvalidArgument, match="weights must be"):
+        _core.ssimulacra2_sums(x, x, None, weights=weights[:2])
+    with pytest.raises(TypeError):
+        _core.ssimulacra2_sums(x.astype(np.float64), x, None, weights=weights)
