@@ -17,6 +17,7 @@ void bind_codec(pybind11::module_& m);
 void bind_schedules(pybind11::module_& m);
 void bind_series(pybind11::module_& m);
 void bind_stability(pybind11::module_& m);
+void bind_ssimulacra2(pybind11::module_& m);
 void bind_cuda(pybind11::module_& m);
 
 // The class of samebits/errors.py for a kind of error.

@@ -14,5 +14,6 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_codec(m);
   samebits::bind_series(m);
   samebits::bind_stability(m);
+  samebits::bind_ssimulacra2(m);
   samebits::bind_cuda(m);
 }
