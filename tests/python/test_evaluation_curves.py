@@ -74,7 +74,7 @@ def test_the_range_of_a_bd_rate_is_what_both_curves_cover():
     anchor = curve("anchor", RATES, LEVELS)
     test = curve("test", RATES, [level + 2 for level in LEVELS])
     rate = bd_rate(test, anchor, metric="psnr_db")
-    assert (rate.low_db, rate.high_db) == (29.0, 38.5)
+    assert (rate.low, rate.high) == (29.0, 38.5)
     assert rate.pchip_percent < -15
 
 

@@ -15,9 +15,8 @@ from typing import cast
 import numpy as np
 
 from samebits.evaluation.curves import Curve
-from samebits.evaluation.metrics import ms_ssim_db
+from samebits.evaluation.quality_metrics import METRICS
 
-METRICS = ("psnr_db", "ms_ssim_db")
 # Piecewise cubic interpolation needs a few points to mean anything.
 MIN_POINTS = 4
 
@@ -31,11 +30,12 @@ class BdRate:
     test, anchor : str
         Names of curves.
     metric : str
-        "psnr_db" or "ms_ssim_db".
+        Of `METRICS`.
     pchip_percent, akima_percent : float
         Negative: `test` needs less rate.
-    low_db, high_db : float
-        The range of quality both curves cover, over which the rates were averaged.
+    low, high : float
+        The range of quality both curves cover, over which the rates were averaged; in dB, or in
+        points of SSIMULACRA 2.
     """
 
     test: str
@@ -43,8 +43,8 @@ class BdRate:
     metric: str
     pchip_percent: float
     akima_percent: float
-    low_db: float
-    high_db: float
+    low: float
+    high: float
 
 
 def bd_rate(test: Curve, anchor: Curve, *, metric: str) -> BdRate | None:
@@ -66,7 +66,7 @@ def bd_rate(test: Curve, anchor: Curve, *, metric: str) -> BdRate | None:
 
     def percent(method: str) -> float:
         with warnings.catch_warnings():
-            # A small overlap is not hidden: low_db and high_db travel with the result.
+            # A small overlap is not hidden: low and high travel with the result.
             warnings.simplefilter("ignore")
             value = bjontegaard.bd_rate(
                 anchor_rates,
@@ -85,8 +85,8 @@ def bd_rate(test: Curve, anchor: Curve, *, metric: str) -> BdRate | None:
         metric=metric,
         pchip_percent=percent("pchip"),
         akima_percent=percent("akima"),
-        low_db=float(low),
-        high_db=float(high),
+        low=float(low),
+        high=float(high),
     )
 
 
@@ -99,7 +99,7 @@ def rising_points(curve: Curve, metric: str) -> tuple[np.ndarray, np.ndarray]:
     rates: list[float] = []
     levels: list[float] = []
     for point in sorted(curve.points, key=lambda p: (p.bpp, -p.psnr_db)):
-        level = point.psnr_db if metric == "psnr_db" else ms_ssim_db(point.ms_ssim)
+        level = METRICS[metric].level(point)
         if not math.isfinite(level) or point.bpp <= 0:
             continue
         if not levels or (level > levels[-1] and point.bpp > rates[-1]):
@@ -109,7 +109,7 @@ def rising_points(curve: Curve, metric: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def all_bd_rates(measured: list[Curve], anchors: list[Curve]) -> list[BdRate]:
-    """Every measured codec against every other measured codec and every anchor, in both metrics."""
+    """Every measured codec against every other measured codec and every anchor, in every metric."""
     pairs = [
         (test, anchor)
         for test in measured

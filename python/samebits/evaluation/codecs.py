@@ -1,6 +1,7 @@
 """Samebits, JPEG, WebP, AVIF and JPEG XL behind one interface: RGB and quality in, file bytes out.
 
-Samebits also comes with refinement (``samebits-fast`` ...), and with the search by gradients alone
+Samebits also comes with a second weights file (``samebits-before``), to see what new weights bring,
+with refinement (``samebits-fast`` ...), and with the search by gradients alone
 (``samebits-noise`` ..., as many steps as medium has), measured where they are asked for.
 The float twin of Samebits is there too, to see what going to integers cost. It writes no file: its
 size is the entropy model's estimate.
@@ -24,17 +25,19 @@ from samebits.refinement import GRADIENT_STEPS, METHODS, REFINEMENTS, Refine, Re
 
 METHOD_CODECS = {f"samebits-{name.replace('+', '-plus')}": name for name in METHODS}
 """The search by gradients alone: names to methods."""
+COMPARED_CODEC = "samebits-before"
 WEBP_METHOD = 6
 AVIF_SPEED = 6
 JXL_EFFORT = 7
 # From the smallest files to the largest.
-DEFAULT_QUALITIES = {
+DEFAULT_QUALITIES: dict[str, tuple[int, ...]] = {
     "samebits": (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
     "jpeg": (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 95),
     "webp": (0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95),
     "avif": (10, 20, 30, 40, 50, 60, 70, 80, 90),
-    "jxl": (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90),
+    "jxl": (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95),
     "twin": (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
+    COMPARED_CODEC: (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
     **{f"samebits-{name}": (10, 30, 50, 70, 90) for name in REFINEMENTS},
     **dict.fromkeys(METHOD_CODECS, (10, 30, 50, 70, 90)),
 }
@@ -98,17 +101,21 @@ class CodecOptions:
         Weights file for Samebits; None for the installed one.
     checkpoint : Path, optional
         Checkpoint of the float twin.
+    compare_model : Path, optional
+        Weights file of the codec ``samebits-before``.
     """
 
     threads: int = 1
     model: Path | None = None
     checkpoint: Path | None = None
+    compare_model: Path | None = None
 
 
 def make_codec(name: str, options: CodecOptions) -> Codec:
     """The codec called `name`."""
     makers = {
         "samebits": _samebits,
+        COMPARED_CODEC: _samebits_before,
         "jpeg": _jpeg,
         "webp": _webp,
         "avif": _avif,
@@ -135,6 +142,8 @@ def _samebits(options: CodecOptions, refine: Refine = None) -> Codec:
     import samebits
     from samebits import api, kernels
 
+    weights = f", weights {options.model.name}" if options.model else ""
+
     def encode(rgb: np.ndarray, quality: int) -> EncodedFile:
         encoded = api.encode_picture(rgb, quality=quality, model=options.model, refine=refine)
         estimate = (encoded.y_bits + encoded.z_bits) / 8.0
@@ -143,10 +152,19 @@ def _samebits(options: CodecOptions, refine: Refine = None) -> Codec:
     return Codec(
         name="samebits",
         label="Samebits",
-        settings=f"Samebits {samebits.__version__}, target {kernels.target()}",
+        settings=f"Samebits {samebits.__version__}, target {kernels.target()}{weights}",
         encode=encode,
         decode=lambda data: as_rgb(api.decode(data, model=options.model)),
     )
+
+
+def _samebits_before(options: CodecOptions) -> Codec:
+    if options.compare_model is None:
+        raise InvalidArgument(
+            f"the codec {COMPARED_CODEC} needs weights: give them with --compare-model FILE"
+        )
+    codec = _samebits(replace(options, model=options.compare_model))
+    return replace(codec, name=COMPARED_CODEC, label="Samebits before")
 
 
 def _twin(options: CodecOptions) -> Codec:

@@ -29,6 +29,8 @@ class RatePoint:
         Mean over pictures; NaN if unknown.
     encode_s, decode_s : float
         Mean over pictures of wall-clock seconds; NaN if unknown.
+    ssimulacra2 : float
+        Mean over pictures; NaN if unknown, or if one picture has none.
     """
 
     quality: int | None
@@ -38,6 +40,7 @@ class RatePoint:
     ms_ssim: float = math.nan
     encode_s: float = math.nan
     decode_s: float = math.nan
+    ssimulacra2: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -72,4 +75,5 @@ def _point(quality: int, group: Sequence[Measurement]) -> RatePoint:
         ms_ssim=mean([m.ms_ssim for m in group]),
         encode_s=mean([m.encode_s for m in group]),
         decode_s=mean([m.decode_s for m in group]),
+        ssimulacra2=mean([m.ssimulacra2 for m in group]),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -16,6 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from samebits.errors import InvalidArgument
 from samebits.evaluation.codecs import Codec, CodecOptions, make_codec
 from samebits.evaluation.metrics import MsSsimReference, mse, psnr_db
+from samebits.evaluation.quality_metrics import installed_metrics
+from samebits.evaluation.ssimulacra2 import Ssimulacra2Reference
 
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
@@ -43,9 +46,11 @@ class Measurement:
     psnr_db : float
         Of `mse`; infinity for a lossless result.
     ms_ssim : float
-        NaN for pictures with a side below 11.
+        NaN for pictures with a side below 11, or not computed.
     encode_s, decode_s : float
         Wall-clock seconds, array to bytes and bytes to array.
+    ssimulacra2 : float
+        NaN for pictures with a side below `SSIMULACRA2_MIN_SIDE`, or not computed.
     """
 
     picture: str
@@ -59,6 +64,27 @@ class Measurement:
     ms_ssim: float
     encode_s: float
     decode_s: float
+    ssimulacra2: float = math.nan
+
+
+@dataclass(frozen=True)
+class Original:
+    """A picture (uint8, (H, W, 3)) and what its metrics keep of it; None for those left out."""
+
+    name: str
+    rgb: np.ndarray
+    ms_ssim: MsSsimReference | None
+    ssimulacra2: Ssimulacra2Reference | None
+
+    @staticmethod
+    def of(name: str, rgb: np.ndarray, metrics: Collection[str]) -> Original:
+        """With what the metrics (names of `METRICS`) need; PSNR needs nothing."""
+        return Original(
+            name,
+            rgb,
+            MsSsimReference.of(rgb) if "ms_ssim_db" in metrics else None,
+            Ssimulacra2Reference.of(rgb) if "ssimulacra2" in metrics else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,10 +132,9 @@ def pixels_sha256(rgb: np.ndarray) -> str:
     return hashlib.sha256(rgb.tobytes()).hexdigest()
 
 
-def measure_once(
-    codec: Codec, rgb: np.ndarray, reference: MsSsimReference, *, quality: int, picture: str
-) -> Measurement:
+def measure_once(codec: Codec, original: Original, *, quality: int) -> Measurement:
     """Encode and decode one picture once and measure the result."""
+    rgb = original.rgb
     start = time.perf_counter()
     file = codec.encode(rgb, quality)
     encoded = time.perf_counter()
@@ -117,7 +142,7 @@ def measure_once(
     decoded = time.perf_counter()
     error = mse(rgb, x_hat)
     return Measurement(
-        picture=picture,
+        picture=original.name,
         codec=codec.name,
         quality=quality,
         size_bytes=file.size_bytes,
@@ -125,27 +150,29 @@ def measure_once(
         bpp=8.0 * file.size_bytes / (rgb.shape[0] * rgb.shape[1]),
         mse=error,
         psnr_db=psnr_db(error),
-        ms_ssim=reference.compare(x_hat),
+        ms_ssim=original.ms_ssim.compare(x_hat) if original.ms_ssim else math.nan,
         encode_s=encoded - start,
         decode_s=decoded - encoded,
+        ssimulacra2=original.ssimulacra2.compare(x_hat) if original.ssimulacra2 else math.nan,
     )
 
 
 def measure_picture(
-    path: Path, qualities: Mapping[str, Sequence[int]], options: CodecOptions
+    path: Path,
+    qualities: Mapping[str, Sequence[int]],
+    options: CodecOptions,
+    metrics: Collection[str],
 ) -> MeasuredPicture:
     """One picture through all codecs (`qualities` by codec name)."""
     rgb = load_rgb(path)
-    reference = MsSsimReference.of(rgb)
+    original = Original.of(path.name, rgb, metrics)
     measurements = []
     for name, codec_qualities in qualities.items():
         codec = make_codec(name, options)
         # The first call pays for loading weights and starting threads: keep that out of the times.
         codec.decode(codec.encode(rgb[:64, :64].copy(), codec_qualities[0]).data)
         for quality in codec_qualities:
-            measurements.append(
-                measure_once(codec, rgb, reference, quality=quality, picture=path.name)
-            )
+            measurements.append(measure_once(codec, original, quality=quality))
     height, width = rgb.shape[:2]
     return MeasuredPicture(path.name, width, height, pixels_sha256(rgb), tuple(measurements))
 
@@ -156,14 +183,21 @@ def measure_pictures(
     options: CodecOptions,
     *,
     jobs: int,
+    metrics: Collection[str] | None = None,
 ) -> Iterator[MeasuredPicture]:
-    """All pictures in order, `jobs` at a time (in processes of their own if more than one)."""
+    """All pictures in order, `jobs` at a time (in processes of their own if more than one).
+
+    `metrics` are names of `METRICS`; None stands for all that are installed.
+    """
+    chosen = installed_metrics() if metrics is None else frozenset(metrics)
     if jobs == 1:
         for path in paths:
-            yield measure_picture(path, qualities, options)
+            yield measure_picture(path, qualities, options, chosen)
         return
     # spawn: a forked child would inherit the codec's threads in an unknown state.
     with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(measure_picture, path, dict(qualities), options) for path in paths]
+        futures = [
+            pool.submit(measure_picture, path, dict(qualities), options, chosen) for path in paths
+        ]
         for future in futures:
             yield future.result()

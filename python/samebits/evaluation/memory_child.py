@@ -17,6 +17,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         threads=request["threads"],
         model=request["model"] and Path(request["model"]),
         checkpoint=request["checkpoint"] and Path(request["checkpoint"]),
+        compare_model=request["compare_model"] and Path(request["compare_model"]),
     )
     codec = make_codec(request["codec"], options)
     file = Path(request["coded_file"])

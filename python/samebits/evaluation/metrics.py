@@ -35,7 +35,7 @@ def mse(x: np.ndarray, x_hat: np.ndarray) -> float:
     float
         In squared 8-bit steps, 0 to 65025.
     """
-    _check_pair(x, x_hat)
+    check_pair(x, x_hat)
     difference = x.astype(np.int32) - x_hat.astype(np.int32)
     return float(np.mean(np.square(difference), dtype=np.float64))
 
@@ -77,7 +77,7 @@ def ms_ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
         0 to 1. Pictures with a side below 176 have fewer than five scales: the weights of those
         that fit are enlarged to the sum of all. NaN if not even one fits (a side below 11).
     """
-    _check_pair(x, x_hat)
+    check_pair(x, x_hat)
     return MsSsimReference.of(x).compare(x_hat)
 
 
@@ -112,10 +112,7 @@ class MsSsimReference:
 
     def compare(self, x_hat: np.ndarray) -> float:
         """MS-SSIM between the original and `x_hat` (uint8, the same shape)."""
-        if x_hat.shape != self.shape or x_hat.dtype != np.uint8:
-            raise InvalidArgument(
-                f"expected a uint8 picture of shape {self.shape}, got {x_hat.dtype} {x_hat.shape}"
-            )
+        check_coded(x_hat, self.shape)
         scales = len(self.channels[0])
         if scales == 0:
             return math.nan
@@ -193,13 +190,27 @@ def _channels(x: np.ndarray) -> list[np.ndarray]:
     return [np.ascontiguousarray(planes[..., c], dtype=np.float64) for c in range(planes.shape[2])]
 
 
-def _check_pair(x: np.ndarray, x_hat: np.ndarray) -> None:
+def check_picture(name: str, picture: np.ndarray) -> None:
+    """An error unless the array is a uint8 picture, (H, W) or (H, W, C), not empty."""
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.size == 0:
+        raise InvalidArgument(
+            f"{name} must be a uint8 picture of shape (H, W) or (H, W, C), "
+            f"got {picture.dtype} {picture.shape}"
+        )
+
+
+def check_coded(x_hat: np.ndarray, shape: tuple[int, ...]) -> None:
+    """An error unless `x_hat` is a uint8 picture of the original's shape."""
+    if x_hat.shape != shape or x_hat.dtype != np.uint8:
+        raise InvalidArgument(
+            f"expected a uint8 picture of shape {shape}, got {x_hat.dtype} {x_hat.shape}"
+        )
+
+
+def check_pair(x: np.ndarray, x_hat: np.ndarray) -> None:
+    """An error unless both are uint8 pictures of one shape."""
     for name, picture in (("x", x), ("x_hat", x_hat)):
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.size == 0:
-            raise InvalidArgument(
-                f"{name} must be a uint8 picture of shape (H, W) or (H, W, C), "
-                f"got {picture.dtype} {picture.shape}"
-            )
+        check_picture(name, picture)
     if x.shape != x_hat.shape:
         raise InvalidArgument(
             f"pictures of different shapes cannot be compared: {x.shape} and {x_hat.shape}"

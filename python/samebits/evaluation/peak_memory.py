@@ -70,6 +70,7 @@ def _ask(
             "threads": options.threads,
             "model": options.model and str(options.model),
             "checkpoint": options.checkpoint and str(options.checkpoint),
+            "compare_model": options.compare_model and str(options.compare_model),
         },
         what=f"measuring the memory of {codec}, {operation} of {picture.name},",
     )

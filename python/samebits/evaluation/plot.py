@@ -7,13 +7,14 @@ import io
 import numpy as np
 
 from samebits.evaluation.bd_rate import rising_points
+from samebits.evaluation.quality_metrics import METRICS
 from samebits.evaluation.results import Evaluation
 
-AXES = {"psnr_db": "PSNR (RGB), dB", "ms_ssim_db": "MS-SSIM, dB"}
 Line = tuple[np.ndarray, np.ndarray]  # rates and levels
 MAX_RATE = 1.75  # bits per pixel; above, all codecs look alike
 COLORS = {
     "samebits": "#d1495b",
+    "samebits-before": "#e08e79",
     "samebits-fast": "#9c2c3c",
     "samebits-medium": "#70202b",
     "samebits-slow": "#45141a",
@@ -35,7 +36,7 @@ def draw(evaluation: Evaluation, *, metric: str, image_format: str) -> bytes:
     Parameters
     ----------
     metric : str
-        "psnr_db" or "ms_ssim_db".
+        Of `METRICS`.
     image_format : str
         "png" or "svg".
     """
@@ -52,7 +53,7 @@ def draw(evaluation: Evaluation, *, metric: str, image_format: str) -> bytes:
         published = _draw_anchors(axes, evaluation, metric)
         _set_range(axes, measured, published)
         axes.set_xlabel("bits per pixel (complete files)")
-        axes.set_ylabel(AXES[metric])
+        axes.set_ylabel(METRICS[metric].axis)
         axes.set_title(
             f"{evaluation.dataset}: mean of {len(evaluation.pictures)} pictures", loc="left"
         )

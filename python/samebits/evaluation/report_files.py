@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from samebits.evaluation.plot import draw
+from samebits.evaluation.quality_metrics import metrics_of
 from samebits.evaluation.results import Evaluation, evaluation_json
 
 
@@ -14,8 +15,9 @@ def report_files(evaluation: Evaluation, *, page: str) -> dict[str, bytes]:
     return {
         "index.html": page.encode("utf-8"),
         "results.json": (results + "\n").encode("utf-8"),
-        "psnr.svg": draw(evaluation, metric="psnr_db", image_format="svg"),
-        "ms_ssim.svg": draw(evaluation, metric="ms_ssim_db", image_format="svg"),
-        "psnr.png": draw(evaluation, metric="psnr_db", image_format="png"),
-        "ms_ssim.png": draw(evaluation, metric="ms_ssim_db", image_format="png"),
+        **{
+            f"{metric.file_stem}.{kind}": draw(evaluation, metric=metric.name, image_format=kind)
+            for metric in metrics_of(evaluation.curves)
+            for kind in ("svg", "png")
+        },
     }

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from samebits.evaluation.bd_rate import METRICS, rising_points
+from samebits.evaluation.bd_rate import rising_points
 from samebits.evaluation.curves import Curve
 from samebits.evaluation.plot import PLOTTED_ANCHORS
+from samebits.evaluation.quality_metrics import METRICS, QualityMetric, metrics_of
 from samebits.evaluation.report_pictures import TARGETS_BPP, ShownPicture
 from samebits.evaluation.report_tables import (
     bd_tables,
@@ -37,6 +38,7 @@ def report_page(evaluation: Evaluation, pictures: Sequence[ShownPicture]) -> str
         style=_asset("report_page.css"),
         dataset=html.escape(evaluation.dataset),
         summary=html.escape(_summary(evaluation)),
+        charts="\n".join(_chart(metric) for metric in metrics_of(evaluation.curves)),
         bd_rates=bd_tables(evaluation),
         viewer=_viewer(pictures) if pictures else "",
         times_note=html.escape(times_note(evaluation)),
@@ -77,6 +79,16 @@ def _provenance(evaluation: Evaluation) -> str:
     )
 
 
+def _chart(metric: QualityMetric) -> str:
+    """The place of one metric's curves, filled by the page's script."""
+    return (
+        f'<figure data-metric="{metric.name}" data-unit="{metric.unit}">'
+        f"<figcaption>{metric.axis}</figcaption>"
+        f'<svg role="img" aria-label="{metric.axis}, over bits per pixel; '
+        f'the numbers are in the tables below"></svg><output>&nbsp;</output></figure>'
+    )
+
+
 def _curves_data(evaluation: Evaluation) -> dict[str, Any]:
     """Every curve's points as [bpp, level, quality]; the first few anchors are drawn at first."""
     known = {anchor.name for anchor in evaluation.anchors} & set(PLOTTED_ANCHORS)
@@ -114,8 +126,9 @@ def _viewer(pictures: Sequence[ShownPicture]) -> str:
     )
     about = (
         "Drag on the picture to move the line; when enlarged, drag the line or the picture. Shown "
-        "are the decoders' own pixels (embedded as lossless WebP); bits per pixel and PSNR are of "
-        "the complete file and picture. Sizes are as near as a whole number for the quality gets."
+        "are the decoders' own pixels (embedded as lossless WebP); bits per pixel, PSNR and "
+        "SSIMULACRA 2 are of the complete file and picture. Sizes are as near as a whole number "
+        "for the quality gets."
     )
     template = Template(_asset("report_viewer.html"))
     return template.substitute(about=html.escape(about), pictures=options)
@@ -139,6 +152,7 @@ def _picture_data(picture: ShownPicture) -> dict[str, Any]:
                 "quality": version.quality,
                 "bpp": version.bpp,
                 "psnr_db": version.psnr_db,
+                "ssimulacra2": version.ssimulacra2,
                 "image": _data_uri(version.pixels),
             }
             for version in picture.versions

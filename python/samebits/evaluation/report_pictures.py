@@ -13,6 +13,7 @@ import numpy as np
 from samebits.evaluation.codecs import Codec, CodecOptions, make_codec
 from samebits.evaluation.measure import MeasuredPicture, Measurement, load_rgb
 from samebits.evaluation.metrics import mse, psnr_db
+from samebits.evaluation.ssimulacra2 import Ssimulacra2Reference
 
 TARGETS_BPP = (0.2, 0.5, 1.0)
 # Of larger pictures the page holds the middle alone: scaled, they would not show what was lost.
@@ -29,6 +30,8 @@ class ShownVersion:
     quality : int
     bpp, psnr_db : float
         Of the complete file and picture.
+    ssimulacra2 : float
+        Of the complete picture; NaN where it was not measured.
     pixels : ndarray of uint8, shape (H, W, 3)
         Decoded; the middle of a larger picture.
     """
@@ -38,6 +41,7 @@ class ShownVersion:
     quality: int
     bpp: float
     psnr_db: float
+    ssimulacra2: float
     pixels: np.ndarray
 
 
@@ -104,6 +108,8 @@ def quality_near(measurements: Sequence[Measurement], target_bpp: float) -> int:
 
 def _show(path: Path, measured: MeasuredPicture, options: CodecOptions) -> ShownPicture:
     rgb = load_rgb(path)
+    scored = any(math.isfinite(m.ssimulacra2) for m in measured.measurements)
+    reference = Ssimulacra2Reference.of(rgb) if scored else None
     by_codec: dict[str, list[Measurement]] = {}
     for measurement in measured.measurements:
         by_codec.setdefault(measurement.codec, []).append(measurement)
@@ -112,13 +118,15 @@ def _show(path: Path, measured: MeasuredPicture, options: CodecOptions) -> Shown
         codec = make_codec(name, options)
         # A set: one quality may be the nearest to several rates.
         qualities = {quality_near(measurements, target) for target in TARGETS_BPP}
-        versions += [_version(codec, rgb, quality) for quality in sorted(qualities)]
+        versions += [_version(codec, rgb, reference, quality) for quality in sorted(qualities)]
     return ShownPicture(
         measured.name, measured.width, measured.height, _middle(rgb), tuple(versions)
     )
 
 
-def _version(codec: Codec, rgb: np.ndarray, quality: int) -> ShownVersion:
+def _version(
+    codec: Codec, rgb: np.ndarray, reference: Ssimulacra2Reference | None, quality: int
+) -> ShownVersion:
     file = codec.encode(rgb, quality)
     x_hat = codec.decode(file.data)
     return ShownVersion(
@@ -127,6 +135,7 @@ def _version(codec: Codec, rgb: np.ndarray, quality: int) -> ShownVersion:
         quality=quality,
         bpp=8.0 * file.size_bytes / (rgb.shape[0] * rgb.shape[1]),
         psnr_db=psnr_db(mse(rgb, x_hat)),
+        ssimulacra2=reference.compare(x_hat) if reference else math.nan,
         pixels=_middle(x_hat),
     )
 

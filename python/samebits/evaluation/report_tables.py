@@ -7,24 +7,24 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from samebits.evaluation.bd_rate import METRICS, BdRate
+from samebits.evaluation.bd_rate import BdRate
 from samebits.evaluation.curves import Curve
 from samebits.evaluation.measure import Measurement
+from samebits.evaluation.quality_metrics import QualityMetric, metrics_of
 from samebits.evaluation.results import Evaluation
-
-METRIC_NAMES = {"psnr_db": "by PSNR (RGB)", "ms_ssim_db": "by MS-SSIM"}
 
 
 def bd_tables(evaluation: Evaluation) -> str:
     """A table for each metric: rows are what is compared with, columns the measured codecs."""
     if not evaluation.bd_rates:
         return "<p>No two curves have four points each and a range of quality in common.</p>"
-    tables = "\n".join(_bd_table(evaluation, metric) for metric in METRICS)
+    metrics = metrics_of(evaluation.curves)
+    tables = "\n".join(_bd_table(evaluation, metric) for metric in metrics)
     return f'<div class="tables">{tables}</div>'
 
 
-def _bd_table(evaluation: Evaluation, metric: str) -> str:
-    rates = {(r.test, r.anchor): r for r in evaluation.bd_rates if r.metric == metric}
+def _bd_table(evaluation: Evaluation, metric: QualityMetric) -> str:
+    rates = {(r.test, r.anchor): r for r in evaluation.bd_rates if r.metric == metric.name}
     heads = ["against", *(curve.label for curve in evaluation.curves)]
     sections = [("This run", evaluation.curves)]
     if evaluation.anchors:
@@ -37,16 +37,18 @@ def _bd_table(evaluation: Evaluation, metric: str) -> str:
         for anchor in anchors:
             found = [rates.get((test.name, anchor.name)) for test in evaluation.curves]
             if any(found):
-                rows.append([_row_head(anchor.label), *(_bd_cell(rate) for rate in found)])
-    return f"<div><h3>{METRIC_NAMES[metric]}</h3>{_table(heads, rows)}</div>"
+                cells = [_bd_cell(rate, unit=metric.unit) for rate in found]
+                rows.append([_row_head(anchor.label), *cells])
+    return f"<div><h3>by {metric.label}</h3>{_table(heads, rows)}</div>"
 
 
-def _bd_cell(rate: BdRate | None) -> str:
+def _bd_cell(rate: BdRate | None, *, unit: str) -> str:
     if rate is None:
         return '<td class="none">–</td>'
     kind = "good" if rate.pchip_percent < 0 else "bad"
+    covered = f"over {rate.low:.2f} to {rate.high:.2f} {unit}".rstrip()
     return (
-        f'<td class="{kind}" title="over {rate.low_db:.2f} to {rate.high_db:.2f} dB">'
+        f'<td class="{kind}" title="{covered}">'
         f"{_signed(rate.pchip_percent)} %<small>{_signed(rate.akima_percent)} %</small></td>"
     )
 
@@ -113,7 +115,8 @@ def points_tables(evaluation: Evaluation) -> str:
 
 
 def _points_table(evaluation: Evaluation, curve: Curve) -> str:
-    heads = ["quality", "bpp", "PSNR", "PSNR of mean MSE", "MS-SSIM", "encode", "decode"]
+    heads = ["quality", "bpp", "PSNR", "PSNR of mean MSE", "MS-SSIM", "SSIMULACRA 2"]
+    heads += ["encode", "decode"]
     rows = [
         [
             _row_head(str(point.quality)),
@@ -121,6 +124,7 @@ def _points_table(evaluation: Evaluation, curve: Curve) -> str:
             f"<td>{_number(point.psnr_db, 3, ' dB')}</td>",
             f"<td>{_number(point.psnr_of_mean_mse_db, 3, ' dB')}</td>",
             f"<td>{_number(point.ms_ssim, 5, '')}</td>",
+            f"<td>{_number(point.ssimulacra2, 2, '')}</td>",
             f"<td>{_number(point.encode_s * 1000, 1, ' ms')}</td>",
             f"<td>{_number(point.decode_s * 1000, 1, ' ms')}</td>",
         ]
@@ -147,7 +151,7 @@ def _row_head(text: str) -> str:
 
 
 def _number(value: float, digits: int, unit: str) -> str:
-    return f"{value:.{digits}f}{unit}" if math.isfinite(value) else "–"
+    return f"{value:.{digits}f}{unit}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def _mebibytes(size_bytes: int) -> str:

@@ -90,9 +90,11 @@ NOTES = {
     "psnr_db": "RGB; from each picture's mean squared error, then the mean over pictures",
     "psnr_of_mean_mse_db": "RGB; from the mean squared error averaged over pictures",
     "ms_ssim": "mean over R, G, B and over pictures; in dB: -10 log10(1 - value)",
+    "ssimulacra2": "mean over pictures; null if not computed or if a picture is too small for it",
     "times": "wall clock, array to file bytes and back; mean over pictures",
     "memory": "largest resident size of a process that encodes or decodes one picture, once",
-    "bd_rates": "on the averaged curves, in percent, negative: the test codec needs less rate",
+    "bd_rates": "on the averaged curves, in percent, negative: the test codec needs less rate; "
+    "low and high: the range of quality, in dB or in points of SSIMULACRA 2",
 }
 
 
@@ -111,4 +113,4 @@ def to_json_value(value: Any) -> Any:
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
     """The whole evaluation as JSON values, with a note on every kind of number."""
-    return {"format": 1, "notes": NOTES, **to_json_value(evaluation)}
+    return {"format": 2, "notes": NOTES, **to_json_value(evaluation)}

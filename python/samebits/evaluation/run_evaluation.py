@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from samebits.evaluation.anchors import AnchorSet, load_anchors, matching_anchors, stored_anchors
@@ -27,6 +27,7 @@ def evaluate(
     dataset: str,
     anchors_file: Path | None = None,
     jobs: int = 1,
+    metrics: Collection[str] | None = None,
     on_picture: Callable[[MeasuredPicture], object] = lambda picture: None,
 ) -> Evaluation:
     """Measure, average and compare.
@@ -45,13 +46,15 @@ def evaluate(
         exactly theirs.
     jobs : int
         Pictures at a time (processes).
+    metrics : collection of str, optional
+        Names of `METRICS` to compute (PSNR always is); None for all that are installed.
     on_picture : callable
         Called after each picture, for a progress bar.
     """
     # Made here first so that a codec that is missing fails before minutes of work.
     codecs = [make_codec(name, options) for name in qualities]
     pictures = []
-    for picture in measure_pictures(paths, qualities, options, jobs=jobs):
+    for picture in measure_pictures(paths, qualities, options, jobs=jobs, metrics=metrics):
         pictures.append(picture)
         on_picture(picture)
     measurements = [measurement for picture in pictures for measurement in picture.measurements]

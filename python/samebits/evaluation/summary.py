@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from samebits.evaluation.bd_rate import METRICS, BdRate
+from samebits.evaluation.bd_rate import BdRate
+from samebits.evaluation.quality_metrics import metrics_of
 from samebits.evaluation.results import Evaluation
 
 
@@ -18,16 +19,17 @@ def summary_text(evaluation: Evaluation) -> str:
 def _curve_lines(evaluation: Evaluation) -> Iterator[str]:
     pictures, threads = len(evaluation.pictures), evaluation.threads
     yield f"{evaluation.dataset}: averages over {pictures} picture(s), {threads} thread(s)"
+    width = max(10, *(len(curve.name) + 2 for curve in evaluation.curves))
     yield (
-        f"{'codec':<10}{'quality':>8}{'bpp':>9}{'PSNR dB':>9}{'MS-SSIM':>9}"
-        f"{'encode ms':>11}{'decode ms':>11}"
+        f"{'codec':<{width}}{'quality':>8}{'bpp':>9}{'PSNR dB':>9}{'MS-SSIM':>9}"
+        f"{'SSIMULACRA 2':>14}{'encode ms':>11}{'decode ms':>11}"
     )
     for curve in evaluation.curves:
         for p in curve.points:
             yield (
-                f"{curve.name:<10}{p.quality:>8}{p.bpp:>9.4f}{_cell(p.psnr_db, 9, 3)}"
-                f"{_cell(p.ms_ssim, 9, 5)}{_cell(1000 * p.encode_s, 11, 1)}"
-                f"{_cell(1000 * p.decode_s, 11, 1)}"
+                f"{curve.name:<{width}}{p.quality:>8}{p.bpp:>9.4f}{_cell(p.psnr_db, 9, 3)}"
+                f"{_cell(p.ms_ssim, 9, 5)}{_cell(p.ssimulacra2, 14, 2)}"
+                f"{_cell(1000 * p.encode_s, 11, 1)}{_cell(1000 * p.decode_s, 11, 1)}"
             )
 
 
@@ -50,10 +52,11 @@ def _bd_rate_lines(evaluation: Evaluation) -> Iterator[str]:
         return
     yield ""
     yield f"BD-rate of {test.label} on the averaged curves in percent (negative: fewer bits)"
-    yield f"{'':<22}{'by PSNR':>20}{'by MS-SSIM':>20}"
-    yield f"{'against':<22}{'pchip':>11}{'Akima':>9}{'pchip':>11}{'Akima':>9}"
+    metrics = metrics_of(evaluation.curves)
+    yield " " * 22 + "".join(f"{'by ' + metric.label:>20}" for metric in metrics)
+    yield f"{'against':<22}" + f"{'pchip':>11}{'Akima':>9}" * len(metrics)
     for anchor, rates in by_anchor.items():
-        yield f"{anchor:<22}" + "".join(_bd_cells(rates.get(metric)) for metric in METRICS)
+        yield f"{anchor:<22}" + "".join(_bd_cells(rates.get(metric.name)) for metric in metrics)
 
 
 def _bd_cells(rate: BdRate | None) -> str:

@@ -104,7 +104,7 @@
     const spot = figure.spots.reduce((best, other) => (!best || distance(other) < distance(best) ? other : best), null);
     figure.querySelector("output").textContent =
       spot && distance(spot) < 40
-        ? `${spot.curve.label}${spot.quality === null ? "" : `, quality ${spot.quality}`}: ${spot.bpp.toFixed(3)} bpp, ${spot.level.toFixed(2)} dB`
+        ? `${spot.curve.label}${spot.quality === null ? "" : `, quality ${spot.quality}`}: ${spot.bpp.toFixed(3)} bpp, ${spot.level.toFixed(2)} ${figure.dataset.unit}`
         : "\u00a0";
   }
 

@@ -103,13 +103,14 @@
     resize();
   }
 
-  function caption(side, { label, quality, bpp, psnr_db }) {
+  function caption(side, { label, quality, bpp, psnr_db, ssimulacra2 }) {
     const paragraph = at(`${side}-caption`);
     const name = document.createElement("b");
     name.textContent = label;
     const coded = bpp === undefined ? "" : `quality ${quality}, ${bpp.toFixed(3)} bpp, `;
     const level = psnr_db === null ? "lossless" : `${psnr_db?.toFixed(2)} dB`;
-    paragraph.replaceChildren(name, bpp === undefined ? "not coded" : coded + level);
+    const score = typeof ssimulacra2 === "number" ? `, SSIMULACRA 2 ${ssimulacra2.toFixed(1)}` : "";
+    paragraph.replaceChildren(name, bpp === undefined ? "not coded" : coded + level + score);
   }
 
   function relate(left, right) {
