@@ -235,7 +235,7 @@ class _SumOnCpu(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, by_sum: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx, by_sum: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
         (gradient,) = ctx.saved_tensors
         return None, by_sum[:, None, None, None] * gradient
 
