@@ -194,3 +194,17 @@ def test_words_of_metrics():
     for words in ("ssim", "", "psnr,vmaf"):
         with pytest.raises(InvalidArgument, match="there are psnr, ms-ssim, ssimulacra2"):
             parse_metrics(words)
+
+
+@needs_package
+def test_the_page_says_that_published_curves_have_no_score(folder, tmp_path):
+    anchors = tmp_path / "anchors.json"
+    anchors.write_text('{"old": {"bpp": [0.1, 0.5, 1, 9], "psnr": [10, 20, 30, 60]}}')
+    page = tmp_path / "report.html"
+    arguments = ["eval", str(folder), "--codecs", "jpeg,webp", "--report", str(page)]
+    arguments += ["--qualities", "jpeg=10,30,60,90", "webp=10,30,60,90"]
+    assert main([*arguments, "--report-pictures", "0", "--anchors", str(anchors)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "SSIMULACRA 2 <small>published curves do not have it</small>" in text
+    # Only the table by PSNR has a part for them.
+    assert text.count('<th scope="rowgroup">Published</th>') == 1
