@@ -12,7 +12,7 @@ from PIL import Image
 
 from samebits.cli import main
 from samebits.cli.bench_codec import positives, width_x_height
-from samebits.cli.evaluate import parse_qualities
+from samebits.cli.evaluate import parse_qualities, with_compared
 from samebits.errors import InvalidArgument, SamebitsError
 from samebits.evaluation import machine, time_codec
 from samebits.evaluation.benchmarks.codec_page import timing_line
@@ -26,6 +26,7 @@ from samebits.evaluation.measure import (
 from samebits.evaluation.metrics import mse
 from samebits.evaluation.results import EstimateGap, to_json_value
 from samebits.evaluation.time_child import load_enlarged, peak_memory_bytes
+from samebits.model_store import default_path
 from tiny_pictures import picture, two_pictures
 
 
@@ -153,6 +154,35 @@ def test_qualities_are_sorted_and_of_the_codec_named():
     chosen = parse_qualities("samebits, jpeg", ["50,20,20", "jpeg=90,10"])
     assert chosen == {"samebits": (20, 50), "jpeg": (10, 90)}
     assert list(parse_qualities("webp,avif", [])) == ["webp", "avif"]
+
+
+def test_a_second_weights_file_is_measured_at_the_same_qualities(folder, capsys):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("bjontegaard")
+    arguments = ["eval", str(folder), "--json", "--codecs", "samebits,jpeg", "--limit", "1"]
+    arguments += ["--qualities", "30,60", "jpeg=50", "--compare-model", str(default_path())]
+    assert main(arguments) == 0
+    results = json.loads(capsys.readouterr().out)
+    now, before, _ = results["curves"]
+    assert (now["name"], before["name"]) == ("samebits", "samebits-before")
+    for new, old in zip(now["points"], before["points"], strict=True):
+        assert (new["quality"], new["bpp"], new["psnr_db"]) == (
+            old["quality"],
+            old["bpp"],
+            old["psnr_db"],
+        )
+    assert results["settings"]["samebits-before"].endswith(f"weights {default_path().name}")
+
+
+def test_qualities_of_the_second_weights_file():
+    codecs = with_compared("jpeg,samebits,webp", default_path())
+    assert codecs == "jpeg,samebits,samebits-before,webp"
+    assert with_compared(codecs, default_path()) == codecs
+    assert with_compared("jpeg", None) == "jpeg"
+    assert parse_qualities(codecs, ["20"])["samebits-before"] == (20,)
+    assert parse_qualities(codecs, ["samebits-before=9", "20"])["samebits-before"] == (9,)
+    with pytest.raises(InvalidArgument, match="--compare-model"):
+        make_codec("samebits-before", CodecOptions())
 
 
 def test_unknown_codec_and_twin_without_checkpoint():

@@ -38,7 +38,7 @@ def report_page(evaluation: Evaluation, pictures: Sequence[ShownPicture]) -> str
         style=_asset("report_page.css"),
         dataset=html.escape(evaluation.dataset),
         summary=html.escape(_summary(evaluation)),
-        charts="\n".join(_chart(metric) for metric in metrics_of(evaluation.curves)),
+        charts=_charts(evaluation),
         bd_rates=bd_tables(evaluation),
         viewer=_viewer(pictures) if pictures else "",
         times_note=html.escape(times_note(evaluation)),
@@ -79,11 +79,22 @@ def _provenance(evaluation: Evaluation) -> str:
     )
 
 
-def _chart(metric: QualityMetric) -> str:
+def _charts(evaluation: Evaluation) -> str:
+    """The places of the curves, one for each metric."""
+    published = metrics_of(evaluation.anchors)
+    notes = {
+        metric: " <small>published curves do not have it</small>"
+        for metric in metrics_of(evaluation.curves)
+        if evaluation.anchors and metric not in published
+    }
+    return "\n".join(_chart(m, notes.get(m, "")) for m in metrics_of(evaluation.curves))
+
+
+def _chart(metric: QualityMetric, note: str) -> str:
     """The place of one metric's curves, filled by the page's script."""
     return (
         f'<figure data-metric="{metric.name}" data-unit="{metric.unit}">'
-        f"<figcaption>{metric.axis}</figcaption>"
+        f"<figcaption>{metric.axis}{note}</figcaption>"
         f'<svg role="img" aria-label="{metric.axis}, over bits per pixel; '
         f'the numbers are in the tables below"></svg><output>&nbsp;</output></figure>'
     )

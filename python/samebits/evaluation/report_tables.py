@@ -26,19 +26,19 @@ def bd_tables(evaluation: Evaluation) -> str:
 def _bd_table(evaluation: Evaluation, metric: QualityMetric) -> str:
     rates = {(r.test, r.anchor): r for r in evaluation.bd_rates if r.metric == metric.name}
     heads = ["against", *(curve.label for curve in evaluation.curves)]
-    sections = [("This run", evaluation.curves)]
-    if evaluation.anchors:
-        sections.append(("Published", evaluation.anchors))
+    sections = [("This run", evaluation.curves), ("Published", evaluation.anchors)]
     rows = []
     for title, anchors in sections:
-        # The title stays in sight when the table is scrolled, hence a cell of its own.
-        rest = f'<td colspan="{len(evaluation.curves)}"></td>'
-        rows.append([f'<th scope="rowgroup">{html.escape(title)}</th>', rest])
+        section = []
         for anchor in anchors:
             found = [rates.get((test.name, anchor.name)) for test in evaluation.curves]
             if any(found):
                 cells = [_bd_cell(rate, unit=metric.unit) for rate in found]
-                rows.append([_row_head(anchor.label), *cells])
+                section.append([_row_head(anchor.label), *cells])
+        if section:
+            # The title stays in sight when the table is scrolled, hence a cell of its own.
+            rest = f'<td colspan="{len(evaluation.curves)}"></td>'
+            rows += [[f'<th scope="rowgroup">{html.escape(title)}</th>', rest], *section]
     return f"<div><h3>by {metric.label}</h3>{_table(heads, rows)}</div>"
 
 

@@ -44,10 +44,8 @@ def evaluate(
     anchors_file : Path, optional
         Published curves to compare with; without it, stored ones are taken if the pictures are
         exactly theirs.
-    jobs : int
-        Pictures at a time (processes).
-    metrics : collection of str, optional
-        Names of `METRICS` to compute (PSNR always is); None for all that are installed.
+    jobs, metrics
+        As for `measure_pictures`.
     on_picture : callable
         Called after each picture, for a progress bar.
     """

@@ -18,8 +18,8 @@ import numpy as np
 from samebits.errors import InvalidArgument
 from samebits.evaluation.metrics import check_coded, check_pair, check_picture
 
-# Five halvings, rounded up, leave 8 samples, the package's least. It would go on with fewer scales
-# and give them the weights of others: the score of a crop jumps by tens of points at this size.
+# Halved five times, rounded up, this is 8, the least the package takes. With fewer than six scales
+# it takes the weights of others: scores of a picture and of its crop differ by tens of points.
 SSIMULACRA2_MIN_SIDE = 225
 
 
@@ -39,9 +39,9 @@ def ssimulacra2(x: np.ndarray, x_hat: np.ndarray) -> float:
     Returns
     -------
     float
-        100 for equal pictures; about 90 cannot be told from the original side by side, 70 is high,
-        50 medium and 30 low quality; below 0 it has no lower limit. NaN for pictures with a side
-        below `SSIMULACRA2_MIN_SIDE`.
+        100 for equal pictures; 90 cannot be told from the original, 70 is high, 50 medium and 30
+        low quality; there is no lower limit, the lowest rates give scores below 0. NaN for
+        pictures with a side below `SSIMULACRA2_MIN_SIDE`.
     """
     check_pair(x, x_hat)
     return Ssimulacra2Reference.of(x).compare(x_hat)

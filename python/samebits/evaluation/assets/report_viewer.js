@@ -109,7 +109,7 @@
     name.textContent = label;
     const coded = bpp === undefined ? "" : `quality ${quality}, ${bpp.toFixed(3)} bpp, `;
     const level = psnr_db === null ? "lossless" : `${psnr_db?.toFixed(2)} dB`;
-    const score = typeof ssimulacra2 === "number" ? `, SSIMULACRA 2 ${ssimulacra2.toFixed(1)}` : "";
+    const score = typeof ssimulacra2 === "number" ? `, SSIMULACRA 2: ${ssimulacra2.toFixed(1)}` : "";
     paragraph.replaceChildren(name, bpp === undefined ? "not coded" : coded + level + score);
   }
 
