@@ -8,7 +8,7 @@ from torch import Tensor
 
 from samebits.refinement import MS_SSIM_SCALE
 
-from .ssimulacra2_loss import ssimulacra2_sum
+from .ssimulacra2_loss import ssimulacra2_sum, ssimulacra2_sum_cpu
 
 MS_SSIM_SMALLEST = 161
 """MS-SSIM halves a picture four times and then needs a window of 11 pixels."""
@@ -82,7 +82,8 @@ class Distortion:
             similarity = ms_ssim(x, x_hat.clamp(0, 255), data_range=255.0, size_average=False)
             total = total + self.ms_ssim * MS_SSIM_SCALE * (1 - similarity)
         if self.ssimulacra2 > 0:
-            total = total + self.ssimulacra2 * ssimulacra2_sum(x, x_hat)
+            measure = ssimulacra2_sum_cpu if x.device.type == "cpu" else ssimulacra2_sum
+            total = total + self.ssimulacra2 * measure(x, x_hat)
         return total
 
 

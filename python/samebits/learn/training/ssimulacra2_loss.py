@@ -121,18 +121,6 @@ WEIGHTS = (
 edges, then of the same three's roots of mean fourth powers."""
 
 
-class Ssimulacra2Term:
-    """``weight`` times S of each picture of a batch, in the fastest form for ``device``."""
-
-    def __init__(self, weight: float, device: torch.device) -> None:
-        self.weight = weight
-        self.sum = ssimulacra2_sum_cpu if device.type == "cpu" else ssimulacra2_sum
-
-    def __call__(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """(B,) for pictures (B, 3, H, W) in 0 ... 255; differentiable in x_hat."""
-        return self.weight * self.sum(x, x_hat)
-
-
 def scale_count(height: int, width: int) -> int:
     """How many of the six scales a picture of this size (pixels) has: all from 225 pixels on."""
     count = 0
