@@ -18,6 +18,7 @@ void bind_schedules(pybind11::module_& m);
 void bind_series(pybind11::module_& m);
 void bind_stability(pybind11::module_& m);
 void bind_cuda(pybind11::module_& m);
+void bind_training(pybind11::module_& m);
 
 // The class of samebits/errors.py for a kind of error.
 pybind11::object error_class(ErrorKind kind);

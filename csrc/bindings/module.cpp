@@ -15,4 +15,5 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_series(m);
   samebits::bind_stability(m);
   samebits::bind_cuda(m);
+  samebits::bind_training(m);
 }
