@@ -19,6 +19,7 @@ void bind_series(pybind11::module_& m);
 void bind_stability(pybind11::module_& m);
 void bind_ssimulacra2(pybind11::module_& m);
 void bind_cuda(pybind11::module_& m);
+void bind_training(pybind11::module_& m);
 
 // The class of samebits/errors.py for a kind of error.
 pybind11::object error_class(ErrorKind kind);

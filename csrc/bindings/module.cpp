@@ -16,4 +16,5 @@ PYBIND11_MODULE(_core, m) {
   samebits::bind_stability(m);
   samebits::bind_ssimulacra2(m);
   samebits::bind_cuda(m);
+  samebits::bind_training(m);
 }

@@ -118,6 +118,10 @@ def test_the_torch_ring_does_import_torch():
     ("name", "text"),
     [
         ("base/bytes.cpp", '#include "nn/tensor.h"'),
+        ("training/layers.cpp", '#include "nn/aligned_vector.h"'),
+        ("codec/model.cpp", '#include "training/layers.h"'),
+        ("nn/conv.cpp", '#include "training/kernels.h"'),
+        ("training/layers.h", "#include <torch/extension.h>"),
         ("bitstream/header.h", '#include "entropy/cdf_tables.h"'),
         ("entropy/cost.cpp", '#include "nn/conv.h"'),
         ("nn/conv.cpp", '#include "bitstream/header.h"'),
@@ -149,6 +153,8 @@ def test_a_wrong_include_is_noticed(name, text):
         ("codec/model.cpp", '#include "stability/codes.h"\n#include "entropy/cost.h"'),
         ("bindings/codec.cpp", '#include "codec/model.h"\n#include <pybind11/numpy.h>'),
         ("cuda/dense_conv.cu", "#include <cuda_runtime.h>"),
+        ("bindings/training.cpp", '#include "training/layers.h"'),
+        ("training/scalar.cpp", "#include <cmath>"),
         ("nn/conv.cpp", '// no #include "codec/model.h" here'),
     ],
 )

@@ -10,7 +10,6 @@ from samebits import _core, errors, kernels  # noqa: E402
 from samebits.learn.training import ssimulacra2_loss as loss  # noqa: E402
 from tiny_float_model import smooth_pictures  # noqa: E402
 
-CPU = torch.device("cpu")
 TARGETS = [name for name in kernels.targets() if name != "cuda"]
 SIZES = [(256, 256), (225, 320), (301, 257)]
 
