@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from samebits.cli import main  # noqa: E402
 from samebits.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED  # noqa: E402
+from samebits.learn.models.fused_block import precisions  # noqa: E402
 from samebits.learn.training import train  # noqa: E402
 from samebits.learn.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from samebits.learn.training.curves import plot_log  # noqa: E402
@@ -39,7 +40,7 @@ def folder(tmp_path):
 def hot(folder, out, *, steps, **changes):
     """Run until ``steps`` are done in all; returns the checkpoint."""
     values = {"hot": True, "batch": BATCH, "crop": SIZE, "late_crop": SIZE, "optimizer": "soap"}
-    values |= {"data": folder, "out": out, "late_share": 0.0} | changes
+    values |= {"data": folder, "out": out, "late_share": 0.0, "precision": "fp32"} | changes
     trainer = Trainer(TrainOptions(**values), TINY_CONFIG)
     path = stop_after(trainer, steps).run()
     assert trainer.stopped_by == "SIGTERM"
@@ -48,7 +49,7 @@ def hot(folder, out, *, steps, **changes):
 
 def branch(folder, out, source, **changes):
     values = {"data": folder, "out": out, "branch": source, "steps": 4, "batch": BATCH}
-    values |= {"crop": SIZE, "late_crop": 128, "optimizer": "soap"} | changes
+    values |= {"crop": SIZE, "late_crop": 128, "optimizer": "soap", "precision": "fp32"} | changes
     return Trainer(TrainOptions(**values), TINY_CONFIG)
 
 
@@ -56,10 +57,13 @@ def rows_of(out):
     return [json.loads(line) for line in (out / "log.jsonl").open()]
 
 
-def test_a_hot_run_that_was_resumed_twice_equals_one_that_was_not(folder, tmp_path):
-    whole = hot(folder, tmp_path / "whole", steps=7)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_hot_run_that_was_resumed_twice_equals_one_that_was_not(folder, tmp_path, precision):
+    if precision not in precisions():
+        pytest.skip(f"this processor has no kernels for {precision}")
+    whole = hot(folder, tmp_path / "whole", steps=7, precision=precision)
     for steps in (2, 5, 7):
-        parts = hot(folder, tmp_path / "parts", steps=steps)
+        parts = hot(folder, tmp_path / "parts", steps=steps, precision=precision)
         assert load_checkpoint(parts)["steps_done"] == steps
     assert_equal_runs(whole, parts)
 
@@ -190,7 +194,7 @@ def test_the_faster_precision_is_taken_and_draws_nothing(folder, tmp_path, monke
     times = {"fp32": 2.0, "bf16": 1.0}
     monkeypatch.setattr(Trainer, "_seconds_with", lambda self, name: times[name])
     monkeypatch.setattr(train.Precision, "use", lambda self, model: None)
-    hot(folder, tmp_path / "run", steps=1)
+    hot(folder, tmp_path / "run", steps=1, precision="auto")
     about = rows_of(tmp_path / "run")[0]
     assert (about["precision"], about["fp32_s"], about["bf16_s"]) == ("bf16", 2.0, 1.0)
 

@@ -7,12 +7,17 @@ weights file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .fused_block import BlockParameters, depthwise_block, pointwise, supports_block
+
+LAYERS_OF_A_BLOCK = 5
+"""Convolutions of a depthwise block."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class NetworkBuilder:
         self.layers: list[nn.Conv2d] = []
         self.channels = {0: channels}
         self.leaky = leaky
+        self.blocks: dict[int, int] = {}
 
     def _add(self, channels: int, **fields: object) -> int:
         dst = len(self.channels)
@@ -86,7 +92,7 @@ class NetworkBuilder:
 
     def _depthwise_block(self, src: int) -> int:
         """Two branches: 1x1, activation, depthwise 3x3, 1x1; then 1x1, activation, 1x1."""
-        width = self.channels[src]
+        width, begin = self.channels[src], len(self.ops)
         x = self.conv(src, width, leaky=True)
         x = self.conv(x, width, kernel=3, depthwise=True)
         x = self.conv(x, width)
@@ -95,7 +101,9 @@ class NetworkBuilder:
         x = self.conv(mid, 2 * width, leaky=True)
         x = self.conv(x, width)
         nn.init.zeros_(self.layers[-1].weight)
-        return self.add(mid, x)
+        x = self.add(mid, x)
+        self.blocks[begin] = len(self.ops)
+        return x
 
     def _dense_block(self, src: int) -> int:
         """3x3, activation, 3x3."""
@@ -106,7 +114,7 @@ class NetworkBuilder:
         return self.add(src, x)
 
     def build(self) -> Network:
-        return Network(self.ops, self.layers, self.leaky)
+        return Network(self.ops, self.layers, self.leaky, self.blocks)
 
 
 class Network(nn.Module):
@@ -115,14 +123,26 @@ class Network(nn.Module):
     ``tap(op, value)``, if set, sees and may replace the result of every operation: calibration
     records there, fine-tuning rounds there. ``weight_tap(op, weight)`` likewise replaces the weight
     of a convolution before it is used.
+
+    ``precision``, if set (training on a CPU), has residual blocks and 1x1 layers computed by the
+    package's own kernels (:mod:`.fused_block`), unless something is tapped; the other layers then
+    follow autocast, and what leaves the network is float32. ``blocks`` says where the depthwise
+    blocks are: first operation to the one after the last.
     """
 
-    def __init__(self, ops: list[Op], layers: list[nn.Conv2d], leaky: int) -> None:
+    def __init__(
+        self,
+        ops: list[Op],
+        layers: list[nn.Conv2d],
+        leaky: int,
+        blocks: Mapping[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.ops = tuple(ops)
         self.layers = nn.ModuleList(layers)
         self.leaky = leaky
-        self.precision = "fp32"
+        self.blocks = dict(blocks or {})
+        self.precision: str | None = None
         self.tap: Callable[[Op, Tensor], Tensor] | None = None
         self.weight_tap: Callable[[Op, Tensor], Tensor] | None = None
         last_use = {reg: i for i, op in enumerate(ops) for reg in (op.src, op.src2) if reg >= 0}
@@ -141,6 +161,8 @@ class Network(nn.Module):
         return self.layers[-1].bias  # type: ignore[return-value]
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.precision is not None and self.is_plain:
+            return self._forward_by_kernels(x, self.precision)
         registers = {0: x}
         for i, op in enumerate(self.ops):
             value = self._run(op, registers)
@@ -148,6 +170,48 @@ class Network(nn.Module):
             for reg in self.dead_after[i]:
                 del registers[reg]
         return registers[self.ops[-1].dst]
+
+    def _forward_by_kernels(self, x: Tensor, precision: str) -> Tensor:
+        registers = {0: x}
+        begin = 0
+        while begin < len(self.ops):
+            end = self.blocks.get(begin, begin + 1)
+            op = self.ops[begin]
+            if end > begin + 1 and self._has_block_kernel(op, precision):
+                value = self._run_block(begin, registers[op.src].float(), precision)
+            else:
+                end, value = begin + 1, self._run_by_kernels(op, registers, precision)
+            registers[self.ops[end - 1].dst] = value
+            for reg in {reg for dead in self.dead_after[begin:end] for reg in dead}:
+                registers.pop(reg, None)
+            begin = end
+        return registers[self.ops[-1].dst].float()
+
+    def _has_block_kernel(self, first: Op, precision: str) -> bool:
+        """Whether the block that begins with this operation has widths that the kernels take."""
+        wide, depthwise = self.layers[first.layer + 3], self.layers[first.layer + 1]
+        return supports_block(
+            channels=wide.in_channels,
+            inner=wide.out_channels,
+            kernel=depthwise.kernel_size[0],
+            precision=precision,
+        )
+
+    def _run_block(self, begin: int, x: Tensor, precision: str) -> Tensor:
+        first = self.ops[begin].layer
+        layers = [self.layers[n] for n in range(first, first + LAYERS_OF_A_BLOCK)]
+        tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+        slope = 2.0**-self.leaky
+        return depthwise_block(x, BlockParameters(*tensors), slope=slope, precision=precision)
+
+    def _run_by_kernels(self, op: Op, registers: dict[int, Tensor], precision: str) -> Tensor:
+        if op.kind == "conv":
+            layer = self.layers[op.layer]
+            if layer.kernel_size == (1, 1) and layer.groups == 1:
+                slope = 2.0**-self.leaky if op.leaky else None
+                x = registers[op.src].float()
+                return pointwise(x, layer.weight, layer.bias, slope=slope, precision=precision)
+        return self._run(op, registers)
 
     def _convolve(self, op: Op, x: Tensor) -> Tensor:
         layer = self.layers[op.layer]

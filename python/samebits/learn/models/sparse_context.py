@@ -1,8 +1,8 @@
 """What values of some channels at each phase add to the sums of a 3 x 3 layer.
 
 A convolution of the whole tensor would multiply mostly zeros: a step of the default order codes a
-quarter of the channels at each of the four phases. Here each value is multiplied by the weights that
-lead from it to its nine neighbors, and the products are added where they belong.
+quarter of the channels at each of the four phases. Here each value is multiplied by the weights
+that lead from it to its nine neighbors, and the products are added where they belong.
 """
 
 from __future__ import annotations

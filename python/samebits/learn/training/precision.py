@@ -23,8 +23,8 @@ MEASURED_STEPS = 3
 class Precision:
     """``fp32``, or ``bf16``: products of bfloat16 numbers, summed in float32.
 
-    On a CPU the residual streams of the networks stay in float32 (models/network.py), and autocast
-    does the rest; on a GPU autocast does everything.
+    On a CPU the package's own kernels run most of the networks (models/fused_block.py), with the
+    residual streams in float32, and autocast does the rest; on a GPU autocast does everything.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Precision:
         """Let the networks of a model compute so from now on."""
         for module in model.modules():
             if isinstance(module, Network):
-                module.precision = self.name if self.device_type == "cpu" else "fp32"
+                module.precision = self.name if self.device_type == "cpu" else None
 
     def products(self) -> AbstractContextManager:
         """Within it torch's own operations compute so."""
@@ -45,7 +45,9 @@ class Precision:
 
 def possible_precisions(device: torch.device) -> tuple[str, ...]:
     """What the device can compute in fast, ``fp32`` first."""
-    return precisions() if device.type == "cpu" else ("fp32", "bf16")
+    if device.type != "cpu":
+        return ("fp32", "bf16")
+    return ("fp32", *(name for name in precisions() if name != "fp32"))
 
 
 def check_precision(name: str, device: torch.device) -> None:
