@@ -45,6 +45,7 @@ template <class Math>
 struct BackwardPass {
   using Element = typename Math::Element;
   using Vector = typename Math::Vector;
+  static constexpr int64_t kSize = sizeof(Element);
 
   const BlockBackward& job;
   const BlockShape& shape;
@@ -54,21 +55,23 @@ struct BackwardPass {
     const int c = shape.channels, inner = shape.inner, padded = even<Math>(pixels);
     const float* grad_out = job.grad_out + chunk.pixel * c;
     float* grad_m = job.grad_x + chunk.pixel * c;  // until the first branch is added
-    round_rows<Math>(grad_out, pixels, {scratch.narrow, scratch.narrow_panels, c, padded});
+    round_rows<Math>(grad_out, pixels,
+                     as_both<Math>(scratch.narrow, scratch.narrow_panels, c, padded));
     add_columns<Math>(grad_out, pixels, c, job.gradients.b4);
 
-    const RoundedRows<Math> e{nullptr, saved.e, inner, padded};
-    changed_product<Math>(scratch.narrow, pixels, c, scratch.weights.w4,
-                          {scratch.wide, scratch.wide_panels, inner, padded}, job.gradients.b3,
-                          [&](int row, bool, int column, Vector& first, Vector& second) {
-                            int width;
-                            const Element* at = saved.e + e.place(row, column, &width);
-                            const auto value = Math::load_panel(at, width);
-                            first = leaky_gradient<Math>(first, value.first, job.slope);
-                            second = leaky_gradient<Math>(second, value.second, job.slope);
-                          });
+    changed_product<Math>(
+        scratch.narrow, pixels, c, scratch.weights.w4,
+        as_both<Math>(scratch.wide, scratch.wide_panels, inner, padded), job.gradients.b3,
+        {{saved.m, padded * c * kSize}, {grad_m, pixels * c * int64_t{sizeof(float)}}},
+        [&](const Spot& spot, Vector& first, Vector& second) {
+          const auto e =
+              Math::load_panel(saved.e + spot.place, panel_width_at<Math>(inner, spot.column));
+          first = leaky_gradient<Math>(first, e.first, job.slope);
+          second = leaky_gradient<Math>(second, e.second, job.slope);
+        });
     changed_product<Math>(scratch.wide, pixels, inner, scratch.weights.w3,
-                          {scratch.middle, scratch.middle_panels, c, padded}, job.gradients.b2,
+                          as_both<Math>(scratch.middle, scratch.middle_panels, c, padded),
+                          job.gradients.b2, {{saved.d, padded * c * kSize}, {}},
                           each_row<Math>([=](int row, int column, Vector sum) {
                             const int64_t place = int64_t{row} * c + column;
                             sum = Math::add(sum, Math::load(grad_out + place));
@@ -80,10 +83,11 @@ struct BackwardPass {
   }
 
   // grad_d [pixels][C], of the chunk.
-  void make_grad_d(const SavedChunk<Math>& saved, int pixels, Element* grad_d) const {
+  void make_grad_d(const SavedChunk<Math>& saved, int pixels, Element* grad_d,
+                   Ahead next_grad_out) const {
     const int c = shape.channels;
-    changed_product<Math>(scratch.middle, pixels, c, scratch.weights.w2, {grad_d, nullptr, c, 0},
-                          job.gradients.bd, [](int, bool, int, Vector&, Vector&) {});
+    changed_product<Math>(scratch.middle, pixels, c, scratch.weights.w2, as_rows<Math>(grad_d, c),
+                          job.gradients.bd, next_grad_out, [](const Spot&, Vector&, Vector&) {});
     add_outer_products<Math>(scratch.middle_panels, c, saved.d, c, even<Math>(pixels),
                              job.gradients.w2);
   }
@@ -92,8 +96,8 @@ struct BackwardPass {
   void depthwise(const Chunk& chunk, const Element* grad_d, const Element* a, int pixels) const {
     const int taps = shape.kernel * shape.kernel;
     const int64_t map = int64_t{shape.height} * shape.width;
-    const RoundedRows<Math> to{scratch.narrow, scratch.narrow_panels, shape.channels,
-                               even<Math>(pixels)};
+    const auto to =
+        as_both<Math>(scratch.narrow, scratch.narrow_panels, shape.channels, even<Math>(pixels));
     for (int channel = 0; channel < shape.channels; channel += Math::kLanes) {
       const int64_t first_tap = int64_t{channel} * taps;
       for (int image = 0; image < chunk.images; ++image) {
@@ -112,28 +116,29 @@ struct BackwardPass {
     }
   }
 
-  void through_first_leaky(int channel, int pixels, const RoundedRows<Math>& to) const {
+  template <class To>
+  void through_first_leaky(int channel, int pixels, const To& to) const {
     Vector total = Math::load(job.gradients.b1 + channel);
     const auto gradient = [&](int r) {
       return leaky_gradient<Math>(Math::load(scratch.sums + r * Math::kLanes),
                                   Math::load(scratch.centers + r * Math::kLanes), job.slope);
     };
-    for (int r = 0; r < pixels; r += 2) {
-      const bool both = r + 1 < pixels;
-      const Vector first = gradient(r);
-      const Vector second = both ? gradient(r + 1) : Math::zero();
-      to.put(r, both, channel, first, second);
+    for_column<Math>(pixels, channel, to.columns, to.padded, [&](const Spot& spot) {
+      const Vector first = gradient(spot.row);
+      const Vector second = spot.both ? gradient(spot.row + 1) : Math::zero();
+      to.put(spot, first, second);
       total = Math::add(total, Math::add(first, second));
-    }
+    });
     Math::store(job.gradients.b1 + channel, total);
   }
 
-  void first_product(const Chunk& chunk, int pixels) const {
+  void first_product(const Chunk& chunk, int pixels, Ahead next_x) const {
     const int c = shape.channels, padded = even<Math>(pixels);
     float* grad_x = job.grad_x + chunk.pixel * c;
-    round_rows<Math>(job.x + chunk.pixel * c, pixels, {nullptr, scratch.middle_panels, c, padded});
-    changed_product<Math>(scratch.narrow, pixels, c, scratch.weights.w1, {nullptr, nullptr, c, 0},
-                          nullptr, each_row<Math>([=](int row, int column, Vector sum) {
+    round_rows<Math>(job.x + chunk.pixel * c, pixels,
+                     as_panels<Math>(scratch.middle_panels, c, padded));
+    changed_product<Math>(scratch.narrow, pixels, c, scratch.weights.w1, nowhere<Math>(c), nullptr,
+                          next_x, each_row<Math>([=](int row, int column, Vector sum) {
                             float* at = grad_x + int64_t{row} * c + column;
                             sum = Math::add(sum, Math::load(at));
                             Math::store(at, sum);
@@ -178,14 +183,17 @@ void block_backward(const BlockBackward& job, const ChunkPlan& plan, std::byte* 
       const int pixels = chunk_pixels<Math>(chunk, shape);
       const SavedChunk<Math> saved(from, shape, chunk, pixels);
       pass.second_branch(chunk, saved, pixels);
-      pass.make_grad_d(saved, pixels, scratch.grad_d + (chunk.pixel - unit) * c);
+      pass.make_grad_d(saved, pixels, scratch.grad_d + (chunk.pixel - unit) * c,
+                       {rows_after<Math>(job.grad_out, plan, next, shape), {}});
     }
     for (next = first; next == first || !plan.chunks[next - 1].ends_unit; ++next) {
       const Chunk& chunk = plan.chunks[next];
       const int pixels = chunk_pixels<Math>(chunk, shape);
       const SavedChunk<Math> saved(from, shape, chunk, pixels);
       pass.depthwise(chunk, scratch.grad_d, saved.a + unit * c, pixels);
-      pass.first_product(chunk, pixels);
+      pass.first_product(chunk, pixels,
+                         {rows_after<Math>(job.x, plan, next, shape),
+                          rows_after<Math>(job.grad_x, plan, next, shape)});
     }
   }
   pass.store_taps();

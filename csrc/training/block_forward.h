@@ -33,6 +33,7 @@ template <class Math>
 struct ForwardPass {
   using Element = typename Math::Element;
   using Vector = typename Math::Vector;
+  static constexpr int64_t kSize = sizeof(Element);
 
   const BlockForward& job;
   const BlockShape& shape;
@@ -54,11 +55,11 @@ struct ForwardPass {
     });
   }
 
-  void make_a(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels) const {
+  void make_a(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels, Ahead next_x) const {
     const int c = shape.channels;
-    round_rows<Math>(job.x + chunk.pixel * c, pixels, {scratch.narrow, nullptr, c, 0});
+    round_rows<Math>(job.x + chunk.pixel * c, pixels, as_rows<Math>(scratch.narrow, c));
     changed_product<Math>(scratch.narrow, pixels, c, scratch.weights.w1,
-                          {saved.a + chunk.pixel * c, nullptr, c, 0}, nullptr,
+                          as_rows<Math>(saved.a + chunk.pixel * c, c), nullptr, next_x,
                           add_bias_then_leaky(job.parameters.b1));
   }
 
@@ -66,7 +67,7 @@ struct ForwardPass {
     const int taps = shape.kernel * shape.kernel;
     const int64_t map = int64_t{shape.height} * shape.width;
     const Element* a = saved.a + chunk.pixel / map * map * shape.channels;
-    const RoundedRows<Math> d{scratch.narrow, saved.d, shape.channels, even<Math>(pixels)};
+    const auto d = as_both<Math>(scratch.narrow, saved.d, shape.channels, even<Math>(pixels));
     for (int channel = 0; channel < shape.channels; channel += Math::kLanes) {
       for (int image = 0; image < chunk.images; ++image) {
         fill_window<Math>(a + image * map * shape.channels + channel, chunk.row, chunk.rows, shape,
@@ -75,27 +76,30 @@ struct ForwardPass {
                               chunk.rows, shape, scratch.sums + image * map * Math::kLanes);
       }
       const Vector bias = Math::load(job.parameters.bd + channel);
-      for (int r = 0; r < pixels; r += 2) {
-        const float* at = scratch.sums + r * Math::kLanes;
-        d.put(r, r + 1 < pixels, channel, Math::add(Math::load(at), bias),
+      for_column<Math>(pixels, channel, d.columns, d.padded, [&](const Spot& spot) {
+        const float* at = scratch.sums + spot.row * Math::kLanes;
+        d.put(spot, Math::add(Math::load(at), bias),
               Math::add(Math::load(at + Math::kLanes), bias));
-      }
+      });
     }
   }
 
-  void make_out(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels) const {
+  void make_out(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels, Ahead next) const {
     const int c = shape.channels, padded = even<Math>(pixels);
     const float* x = job.x + chunk.pixel * c;
     float* out = job.out + chunk.pixel * c;
+    // Memory that is written is fetched as well, else every store waits. After e come the next
+    // chunk's d and m.
+    const Range e{saved.e, padded * shape.inner * kSize};
+    const Range after_e{saved.e + int64_t{padded} * shape.inner, padded * 2 * c * kSize};
     changed_product<Math>(scratch.narrow, pixels, c, scratch.weights.w2,
-                          {scratch.middle, saved.m, c, padded}, nullptr,
+                          as_both<Math>(scratch.middle, saved.m, c, padded), nullptr, {e, {}},
                           add_to_stream(job.parameters.b2, x, out));
     changed_product<Math>(scratch.middle, pixels, c, scratch.weights.w3,
-                          {scratch.wide, saved.e, shape.inner, padded}, nullptr,
-                          add_bias_then_leaky(job.parameters.b3));
-    changed_product<Math>(scratch.wide, pixels, shape.inner, scratch.weights.w4,
-                          {nullptr, nullptr, c, 0}, nullptr,
-                          add_to_stream(job.parameters.b4, out, out));
+                          as_both<Math>(scratch.wide, saved.e, shape.inner, padded), nullptr,
+                          {after_e, {}}, add_bias_then_leaky(job.parameters.b3));
+    changed_product<Math>(scratch.wide, pixels, shape.inner, scratch.weights.w4, nowhere<Math>(c),
+                          nullptr, next, add_to_stream(job.parameters.b4, out, out));
   }
 };
 
@@ -109,13 +113,16 @@ void block_forward(const BlockForward& job, const ChunkPlan& plan, std::byte* me
   for (int first = 0, c = 0; first < plan.count; first = c) {
     for (c = first; c == first || !plan.chunks[c - 1].ends_unit; ++c) {
       const int pixels = chunk_pixels<Math>(plan.chunks[c], shape);
-      pass.make_a(plan.chunks[c], {job.saved, shape, plan.chunks[c], pixels}, pixels);
+      const SavedChunk<Math> saved(job.saved, shape, plan.chunks[c], pixels);
+      pass.make_a(plan.chunks[c], saved, pixels, {rows_after<Math>(job.x, plan, c, shape), {}});
     }
     for (c = first; c == first || !plan.chunks[c - 1].ends_unit; ++c) {
       const int pixels = chunk_pixels<Math>(plan.chunks[c], shape);
       const SavedChunk<Math> saved(job.saved, shape, plan.chunks[c], pixels);
       pass.make_d(plan.chunks[c], saved, pixels);
-      pass.make_out(plan.chunks[c], saved, pixels);
+      pass.make_out(
+          plan.chunks[c], saved, pixels,
+          {rows_after<Math>(job.x, plan, c, shape), rows_after<Math>(job.out, plan, c, shape)});
     }
   }
 }

@@ -20,6 +20,15 @@ int even(int rows) {
   return rows + rows % 2;
 }
 
+// The rows of the next chunk in a tensor like x.
+template <class Math>
+Range rows_after(const float* x, const ChunkPlan& plan, int chunk, const BlockShape& shape) {
+  if (chunk + 1 >= plan.count) return {};
+  const Chunk& next = plan.chunks[chunk + 1];
+  const int64_t row = int64_t{shape.channels} * static_cast<int64_t>(sizeof(float));
+  return {x + next.pixel * shape.channels, chunk_pixels<Math>(next, shape) * row};
+}
+
 // Saved by the forward pass, rounded as the products take them: a as rows of all pixels, then for
 // each chunk d, m and e in panels. The signs of a and e are those of what leaky got.
 template <class Math>

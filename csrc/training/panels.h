@@ -27,6 +27,11 @@ constexpr int panel_width(int columns, int first) {
   return columns - first < Math::kPanel ? columns - first : Math::kPanel;
 }
 
+template <class Math>
+constexpr int panel_width_at(int columns, int column) {
+  return panel_width<Math>(columns, column / Math::kPanel * Math::kPanel);
+}
+
 // Rows that a buffer of `rows` rows needs: tiles are always whole.
 template <class Math>
 constexpr int64_t padded_rows(int64_t rows) {
@@ -78,12 +83,40 @@ void multiply_rows(int width, const Factors<Math>& factors, float* out, int64_t 
   }
 }
 
-// Calls finish(row, rows, column, width, sums) for each tile of left * right; sums is [row][width].
-// `left` is [padded_rows(rows)][depth], `right` in panels [depth][columns].
+// A tile of a product: sums [kTileRows][width], of which the first `rows` are meant.
+struct Tile {
+  int row, rows, column, width;
+  const float* sums;
+};
+
+struct Range {
+  const void* begin;
+  int64_t bytes;
+};
+
+// Memory that is needed after a product: it is fetched while that computes.
+struct Ahead {
+  Range first, second;
+};
+
+template <class Math>
+void fetch(Range& range, int64_t bytes) {
+  const int64_t now = bytes < range.bytes ? bytes : range.bytes;
+  const char* at = static_cast<const char*>(range.begin);
+  for (int64_t i = 0; i < now; i += 64) __builtin_prefetch(at + i, 0, 2);
+  range = {at + now, range.bytes - now};
+}
+
+// Calls finish(tile) for each tile of left * right. `left` is [padded_rows(rows)][depth], `right`
+// in panels [depth][columns].
 template <class Math, class Finish>
 void product(const typename Math::Element* left, int rows, int depth,
-             const typename Math::Element* right, int columns, const Finish& finish) {
+             const typename Math::Element* right, int columns, Ahead ahead, const Finish& finish) {
   alignas(64) float sums[Math::kTileRows * Math::kPanel];
+  const int64_t tiles = ((rows + Math::kTileRows - 1) / Math::kTileRows) *
+                        ((columns + Math::kPanel - 1) / Math::kPanel);
+  const int64_t first_share = (ahead.first.bytes / tiles + 64) / 64 * 64;
+  const int64_t second_share = (ahead.second.bytes / tiles + 64) / 64 * 64;
   for (int column = 0; column < columns; column += Math::kPanel) {
     const int width = panel_width<Math>(columns, column);
     Factors<Math> factors{left,
@@ -94,8 +127,11 @@ void product(const typename Math::Element* left, int rows, int depth,
                           depth / Math::kPack};
     for (int row = 0; row < rows; row += Math::kTileRows) {
       factors.left = left + int64_t{row} * depth;
+      fetch<Math>(ahead.first, first_share);
+      fetch<Math>(ahead.second, second_share);
       multiply_rows<Math, Math::kTileRows, false>(width, factors, sums, width);
-      finish(row, rows - row < Math::kTileRows ? rows - row : Math::kTileRows, column, width, sums);
+      const int rest = rows - row;
+      finish(Tile{row, rest < Math::kTileRows ? rest : Math::kTileRows, column, width, sums});
     }
   }
 }

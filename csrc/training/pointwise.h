@@ -45,9 +45,9 @@ void pointwise_forward(const PointwiseForward& job, std::byte* memory) {
     const int64_t rest = job.pixels - pixel;
     const int pixels = rest < kChunkPixels ? static_cast<int>(rest) : kChunkPixels;
     float* out = job.out + pixel * job.outputs;
-    round_rows<Math>(job.x + pixel * job.inputs, pixels, {scratch.rows, nullptr, job.inputs, 0});
+    round_rows<Math>(job.x + pixel * job.inputs, pixels, as_rows<Math>(scratch.rows, job.inputs));
     changed_product<Math>(scratch.rows, pixels, job.inputs, scratch.weight,
-                          {nullptr, nullptr, job.outputs, 0}, nullptr,
+                          nowhere<Math>(job.outputs), nullptr, {},
                           each_row<Math>([&](int row, int column, Vector sum) {
                             sum = Math::add(sum, Math::load(job.bias + column));
                             if (job.leaky) sum = leaky<Math>(sum, job.slope);
@@ -82,18 +82,19 @@ void pointwise_backward(const PointwiseBackward& job, std::byte* memory) {
     const int padded = pixels + pixels % 2;
     const float* gradient = before_leaky<Math>(job, pixel, pixels, scratch.gradient);
     add_columns<Math>(gradient, pixels, job.outputs, job.grad_bias);
-    round_rows<Math>(gradient, pixels, {scratch.rows, scratch.output_panels, job.outputs, padded});
+    round_rows<Math>(gradient, pixels,
+                     as_both<Math>(scratch.rows, scratch.output_panels, job.outputs, padded));
     if (job.grad_x != nullptr) {
       float* to = job.grad_x + pixel * job.inputs;
       changed_product<Math>(scratch.rows, pixels, job.outputs, scratch.weight,
-                            {nullptr, nullptr, job.inputs, 0}, nullptr,
+                            nowhere<Math>(job.inputs), nullptr, {},
                             each_row<Math>([&](int row, int column, Vector sum) {
                               Math::store(to + int64_t{row} * job.inputs + column, sum);
                               return sum;
                             }));
     }
     round_rows<Math>(job.x + pixel * job.inputs, pixels,
-                     {nullptr, scratch.input_panels, job.inputs, padded});
+                     as_panels<Math>(scratch.input_panels, job.inputs, padded));
     add_outer_products<Math>(scratch.output_panels, job.outputs, scratch.input_panels, job.inputs,
                              padded, job.grad_weight);
   }

@@ -20,93 +20,130 @@ typename Math::Vector leaky_gradient(typename Math::Vector gradient, typename Ma
   return Math::where_positive(value, gradient, Math::multiply(gradient, Math::broadcast(slope)));
 }
 
-// A chunk of a matrix for the products to come: rows for those that sum over columns, panels for
-// those that sum over rows. Either may be null.
-template <class Math>
-struct RoundedRows {
+// Two rows, one below the other, at a vector of columns.
+struct Spot {
+  int row;  // even; the upper one
+  int column;
+  bool both;      // false where the lower one does not exist
+  int64_t place;  // of the upper one in panels
+};
+
+// A chunk of a matrix, rounded for the products to come: as rows for those that sum over columns,
+// in panels for those that sum over rows.
+template <class Math, bool kRows, bool kPanels>
+struct Rounded {
   using Element = typename Math::Element;
   using Vector = typename Math::Vector;
-  Element* rows;
-  Element* panels;
+  static constexpr bool kHasRows = kRows, kHasPanels = kPanels;
+  Element *rows, *panels;
   int columns;
   int padded;  // rows of the panels
 
-  // Rows r (even) and r + 1, which must exist in the panels and count as zero if not `both`.
-  void put(int r, bool both, int column, Vector first, Vector second) const {
-    if (!both) second = Math::zero();
-    const typename Math::Pair pair = Math::round_pair(first, second);
-    if (rows != nullptr) {
-      Element* at = rows + int64_t{r} * columns + column;
-      if (both)
-        Math::store_rows(at, at + columns, pair);
-      else
-        Math::store_row(at, pair);
+  // A lower row that does not exist is zero in the panels.
+  void put(const Spot& spot, Vector first, Vector second) const {
+    if constexpr (kRows || kPanels) {
+      const typename Math::Pair pair = Math::round_pair(first, spot.both ? second : Math::zero());
+      Element* at = rows + int64_t{spot.row} * columns + spot.column;
+      if constexpr (kRows) {
+        if (spot.both)
+          Math::store_rows(at, at + columns, pair);
+        else
+          Math::store_row(at, pair);
+      }
+      if constexpr (kPanels)
+        Math::store_panel(panels + spot.place, panel_width_at<Math>(columns, spot.column), pair);
     }
-    if (panels != nullptr) {
-      int width;
-      Element* at = panels + place(r, column, &width);
-      Math::store_panel(at, width, pair);
-    }
-  }
-
-  int64_t place(int r, int column, int* width) const {
-    const int panel = column / Math::kPanel * Math::kPanel;
-    *width = panel_width<Math>(columns, panel);
-    return int64_t{panel} * padded + int64_t{r} * *width + (column - panel) * Math::kPack;
   }
 };
 
-// Calls at(r, both, column) for pairs of rows and vectors of columns.
-template <class Math, class At>
-void for_pairs(int rows, int columns, const At& at) {
-  for (int r = 0; r < rows; r += 2)
-    for (int column = 0; column < columns; column += Math::kLanes) at(r, r + 1 < rows, column);
+template <class Math>
+Rounded<Math, false, false> nowhere(int columns) {
+  return {nullptr, nullptr, columns, 0};
 }
 
 template <class Math>
-void round_rows(const float* from, int rows, const RoundedRows<Math>& to) {
-  for_pairs<Math>(rows, to.columns, [&](int r, bool both, int column) {
-    const float* at = from + int64_t{r} * to.columns + column;
-    to.put(r, both, column, Math::load(at), both ? Math::load(at + to.columns) : Math::zero());
-  });
+Rounded<Math, true, false> as_rows(typename Math::Element* rows, int columns) {
+  return {rows, nullptr, columns, 0};
 }
 
-// change(row, column, value) of one row as a change of pairs.
+template <class Math>
+Rounded<Math, false, true> as_panels(typename Math::Element* panels, int columns, int padded) {
+  return {nullptr, panels, columns, padded};
+}
+
+template <class Math>
+Rounded<Math, true, true> as_both(typename Math::Element* rows, typename Math::Element* panels,
+                                  int columns, int padded) {
+  return {rows, panels, columns, padded};
+}
+
+// Calls at(spot) for all spots of `rows` rows at one vector of columns.
+template <class Math, class At>
+void for_column(int rows, int column, int columns, int padded, const At& at) {
+  const int panel = column / Math::kPanel * Math::kPanel;
+  const int width = panel_width<Math>(columns, panel);
+  int64_t place = int64_t{panel} * padded + (column - panel) * Math::kPack;
+  int r = 0;
+  for (; r + 1 < rows; r += 2, place += 2 * width) at(Spot{r, column, true, place});
+  if (r < rows) at(Spot{r, column, false, place});
+}
+
+template <class Math, class To>
+void round_rows(const float* from, int rows, const To& to) {
+  const int columns = to.columns;
+  for (int r = 0; r < rows; r += 2)
+    for (int panel = 0; panel < columns; panel += Math::kPanel) {
+      const int width = panel_width<Math>(columns, panel);
+      const float* at = from + int64_t{r} * columns + panel;
+      const int64_t place = int64_t{panel} * to.padded + int64_t{r} * width;
+      const bool both = r + 1 < rows;
+      for (int v = 0; v < width; v += Math::kLanes)
+        to.put({r, panel + v, both, place + v * Math::kPack}, Math::load(at + v),
+               both ? Math::load(at + columns + v) : Math::zero());
+    }
+}
+
+// change(row, column, value) of one row as a change of spots.
 template <class Math, class Change>
 auto each_row(const Change& change) {
   using Vector = typename Math::Vector;
-  return [change](int row, bool both, int column, Vector& first, Vector& second) {
-    first = change(row, column, first);
-    if (both) second = change(row + 1, column, second);
+  return [change](const Spot& spot, Vector& first, Vector& second) {
+    first = change(spot.row, spot.column, first);
+    if (spot.both) second = change(spot.row + 1, spot.column, second);
   };
 }
 
-// left * right, where `change` (row, both, column, &first, &second) makes two sums, one below the
-// other, what is wanted; that goes to `to`, and is added to `totals` [columns] if that is not null.
-template <class Math, class Change>
+// left * right, where change(spot, &first, &second) makes two sums what is wanted; that goes to
+// `to`, and is added to `totals` [columns] if that is not null.
+template <class Math, class To, class Change>
 void changed_product(const typename Math::Element* left, int rows, int depth,
-                     const typename Math::Element* right, const RoundedRows<Math>& to,
-                     float* totals, const Change& change) {
+                     const typename Math::Element* right, const To& to, float* totals, Ahead ahead,
+                     const Change& change) {
   using Vector = typename Math::Vector;
-  const auto finish = [&](int row, int tile_rows, int column, int width, const float* sums) {
-    for (int v = 0; v < width; v += Math::kLanes) {
-      Vector total = Math::zero();
-      for (int r = 0; r < tile_rows; r += 2) {
-        const bool both = r + 1 < tile_rows;
-        const float* at = sums + r * width + v;
-        Vector first = Math::load(at);
-        Vector second = both ? Math::load(at + width) : Math::zero();
-        change(row + r, both, column + v, first, second);
-        to.put(row + r, both, column + v, first, second);
-        total = Math::add(total, Math::add(first, second));
-      }
-      if (totals != nullptr) {
-        float* sum = totals + column + v;
-        Math::store(sum, Math::add(Math::load(sum), total));
-      }
+  const auto column_of = [&](const Tile& tile, int rows_here, int v) {
+    Vector total = Math::zero();
+    int64_t place = int64_t{tile.column} * to.padded + int64_t{tile.row} * tile.width;
+    place += v * Math::kPack;
+    for (int r = 0; r < rows_here; r += 2, place += 2 * tile.width) {
+      const Spot spot{tile.row + r, tile.column + v, r + 1 < rows_here, place};
+      const float* at = tile.sums + r * tile.width + v;
+      Vector first = Math::load(at);
+      Vector second = spot.both ? Math::load(at + tile.width) : Math::zero();
+      change(spot, first, second);
+      to.put(spot, first, second);
+      total = Math::add(total, Math::add(first, second));
+    }
+    if (totals != nullptr) {
+      float* sum = totals + tile.column + v;
+      Math::store(sum, Math::add(Math::load(sum), total));
     }
   };
-  product<Math>(left, rows, depth, right, to.columns, finish);
+  product<Math>(left, rows, depth, right, to.columns, ahead, [&](const Tile& tile) {
+    if (tile.rows == Math::kTileRows)
+      for (int v = 0; v < tile.width; v += Math::kLanes) column_of(tile, Math::kTileRows, v);
+    else
+      for (int v = 0; v < tile.width; v += Math::kLanes) column_of(tile, tile.rows, v);
+  });
 }
 
 template <class Math>

@@ -4,11 +4,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: E402
 
-from samebits import _core
-from samebits.errors import InvalidArgument
-from samebits.learn.models.fused_block import (
+from samebits import _core  # noqa: E402
+from samebits.errors import InvalidArgument  # noqa: E402
+from samebits.learn.models.fused_block import (  # noqa: E402
     BlockParameters,
     depthwise_block,
     pointwise,

@@ -1,6 +1,6 @@
 """Residual blocks and pointwise layers in the package's own C++, for training on processors.
 
-The same functions as the layers of :mod:`samebits.learn.models.network`, forward and backward in one
+The same functions as layers of :mod:`samebits.learn.models.network`, forward and backward in one
 pass each, on one thread. ``precision`` says how products are computed:
 
 * ``"fp32"``: everything in float32.
