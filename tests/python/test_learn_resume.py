@@ -10,6 +10,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from samebits.learn.grouping.clustering_trainer import ClusteringTrainer  # noqa: E402
+from samebits.learn.training import interruption  # noqa: E402
 from samebits.learn.training.checkpoint import (  # noqa: E402
     load_checkpoint,
     save_checkpoint,
@@ -114,10 +115,12 @@ def test_the_log_has_the_speed(folder, tmp_path):
     assert all(row["crops_per_s_per_device"] > 0 for row in rows)
 
 
-def test_a_second_signal_acts_as_usual():
+def test_a_second_signal_acts_as_usual(monkeypatch):
     with StopSignals() as signals:
         signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # the same wish, passed on
         assert signals.received == "SIGINT"
+        monkeypatch.setattr(interruption, "SAME_WISH_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -89,7 +89,7 @@ class EntropyTrainer(Trainer):
         size = self.options.crop // STRIDE
         y = self.latent_crops(size)
         quality = self.draw_qualities()
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self.precision.products():
             z_hat, z_bits, _ = self.model.hyper(y, quality, noise=True)
             features, prediction = self.model.context_from(z_hat, size, size)
             inputs = (y, prediction, features, *self.model.entropy_tables(quality))

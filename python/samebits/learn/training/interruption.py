@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME_WISH_SECONDS = 1.0
+"""Signals this close together are one wish: one sent to all processes of a run, and passed on by
+the process that started the others, arrives twice."""
 
 
 class StopSignals:
-    """While entered, remembers the first SIGINT or SIGTERM; the second one acts as usual.
+    """While entered, remembers the first SIGINT or SIGTERM; a later one acts as usual.
 
     Attributes
     ----------
@@ -19,6 +23,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: str | None = None
+        self._first_at = 0.0
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> StopSignals:
@@ -32,5 +37,9 @@ class StopSignals:
         self._before = {}
 
     def _receive(self, number: int, _: FrameType | None) -> None:
-        self.received = signal.Signals(number).name
-        self.__exit__()
+        if self.received is None:
+            self.received = signal.Signals(number).name
+            self._first_at = time.monotonic()
+        elif time.monotonic() - self._first_at > SAME_WISH_SECONDS:
+            self.__exit__()
+            signal.raise_signal(number)

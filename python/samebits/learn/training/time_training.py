@@ -64,6 +64,7 @@ class TimeTrainer(Trainer):
     """
 
     has_late_crops = False
+    has_low_precision = False
 
     def __init__(
         self, options: TrainOptions, *, time_width: int, time_from: Path | None = None

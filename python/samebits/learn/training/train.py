@@ -78,7 +78,7 @@ class Trainer:
 
     has_late_crops = True
     has_low_precision = True
-    """Whether the passes of this training may be computed in bfloat16 on a CPU."""
+    """Whether the passes of this training may be computed in bfloat16."""
 
     def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         self.options = options
@@ -256,7 +256,7 @@ class Trainer:
         if self.rounding is not None or not self.has_low_precision:
             if asked == "bf16":
                 raise ValueError("--precision bf16: this kind of training needs fp32")
-            return ("fp32",) if self.device.type == "cpu" else ("bf16",)
+            return ("fp32",)
         possible = possible_precisions(self.device)
         if asked != "auto":
             return (asked,)

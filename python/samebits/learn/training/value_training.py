@@ -57,6 +57,8 @@ class ValueTrainer(EntropyTrainer):
         Without a checkpoint to start from.
     """
 
+    has_low_precision = False
+
     def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         self.wanted = config or ModelConfig()
         super().__init__(options)
