@@ -16,11 +16,13 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "python"))
+try:
+    import samebits  # noqa: F401
+except ModuleNotFoundError:  # not installed: the one of this checkout
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 
-from samebits.learn.training.picture_files import PictureFile, find_pictures  # noqa: E402
-from samebits.learn.training.pictures import is_validation  # noqa: E402
+from samebits.learn.training.picture_files import PictureFile, find_pictures
+from samebits.learn.training.pictures import is_validation
 
 MIB = 2**20
 SHARD_BYTES = 16 * MIB

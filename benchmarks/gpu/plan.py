@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-GROUPS = ("build", "tests", "training", "timings")
+GROUPS = ("build", "tests", "timings", "training")
 EXIT_INTERRUPTED = 130
 """Of ``samebits train`` when SIGTERM made it save and stop."""
-START_SECONDS, END_SECONDS = 45.0, 25.0
+START_SECONDS, END_SECONDS = 35.0, 20.0
 """Of training: until the first step (pictures are decoded), and after the last one."""
 CUDA_TESTS = ("cuda_decode", "cuda_dense_conv", "cuda_network", "cuda_range_decoder")
 IMPORT_CORE = "import samebits._core as core; print('_core is there:', core.__file__)"
@@ -29,7 +29,7 @@ class Options:
     ----------
     out : folder of the results. work : folder of everything else, kept between sessions.
     minutes : time of the whole session. data : pictures or shards, None for no training.
-    snapshot : checkpoint to begin with. batch, crop, learning_rate : of training.
+    snapshot : checkpoint to begin with. batch, crop, learning_rate, precision : of training.
     groups : those of GROUPS that are wanted. architecture : of the GPU, for CMake.
     dry_run : tiny sizes, on the CPU.
     """
@@ -43,6 +43,7 @@ class Options:
     batch: int
     crop: int
     learning_rate: float
+    precision: str
     groups: tuple[str, ...]
     architecture: str
     dry_run: bool
@@ -88,7 +89,8 @@ def python(*words: object) -> Callable[[float], list[str]]:
 def session_steps(options: Options) -> list[Step]:
     """All steps; what a session does not want is marked."""
     steps = [*_wheels(options), *_build(options), *_tests(options)]
-    steps += [*_training(options), *_timings(options)]
+    # Training is last: what the parts before it leave of their limits is its own.
+    steps += [*_timings(options), *_training(options)]
     return [_marked(step, options) for step in steps]
 
 
@@ -165,7 +167,7 @@ def _training(options: Options) -> list[Step]:
     # Also a training that failed may have saved; slim says whether it did.
     return [
         Step("train", "training", train, least, ("core",), True, good_codes=codes, left_out=why),
-        Step("snapshot", "training", python(*slim), 30, ("core",), left_out=why),
+        Step("snapshot", "training", python(*slim), 20, ("core",), left_out=why),
     ]
 
 
@@ -181,7 +183,7 @@ def training_command(options: Options, seconds: float) -> list[str]:
         minutes = (seconds - START_SECONDS - END_SECONDS) / 60
         # Crops of 384 pixels are what hot runs on CPUs are validated on.
         words += ["--start-from", options.snapshot, "--device", "cuda", "--late-crop", 384]
-        words += ["--precision", "bf16", "--validate-every", 2, "--save-every", 1]
+        words += ["--precision", options.precision, "--validate-every", 2, "--save-every", 1]
         words += ["--stop-after", f"{minutes:.2f}"]
     return python(*words)(seconds)
 

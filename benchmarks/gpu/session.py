@@ -119,8 +119,14 @@ class Session:
 
 
 def _environment(options: Options) -> dict[str, str]:
-    """The package of this checkout comes first, then what was carried along as wheels."""
-    paths = [str(REPOSITORY / "python"), str(options.work / "site")]
+    """The package of this checkout comes first, then what was carried along as wheels.
+
+    A dry run takes the package that is installed if the one here has not been built.
+    """
+    package = REPOSITORY / "python"
+    is_built = any((package / "samebits").glob("_core*.so"))
+    paths = [str(package)] if is_built or not options.dry_run else []
+    paths.append(str(options.work / "site"))
     paths += [path for path in [os.environ.get("PYTHONPATH", "")] if path]
     variables = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
     if options.dry_run:
@@ -176,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=96, help="crops of a step (default 96)")
     parser.add_argument("--crop", type=int, default=256, help="pixels (default 256)")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--dry-run", action="store_true", help="tiny, on the CPU")
     return parser
 
@@ -209,6 +216,7 @@ def _options(arguments: argparse.Namespace, machine: dict) -> Options:
         batch=2 if dry else arguments.batch,
         crop=64 if dry else arguments.crop,
         learning_rate=arguments.learning_rate,
+        precision=arguments.precision,
         groups=groups,
         architecture=architecture_of(machine.get("capability", (9, 0))),
         dry_run=dry,

@@ -1,5 +1,5 @@
-// The CUDA runtime of a real GPU for the tests that are also run on the emulator, with what they ask
-// of the emulator.
+// The CUDA runtime of a real GPU for the tests that are also run on the emulator, with what they
+// ask of the emulator.
 #pragma once
 
 #include_next <cuda_runtime.h>
@@ -14,6 +14,8 @@ constexpr bool kIsEmulated = false;
 inline void set_seed(uint64_t) {}
 inline void limit_device_memory(size_t) {}
 inline void lose_device(bool) {}
-inline size_t device_memory_in_use() { return 0; }
+inline size_t device_memory_in_use() {
+  return 0;
+}
 
 }  // namespace emulator
