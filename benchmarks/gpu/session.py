@@ -25,8 +25,11 @@ from summary import Summary
 SNAPSHOTS = ("training/hot.ckpt", "training/default.ckpt")
 CLOSING_SECONDS = 10.0
 """Kept for writing the results."""
+REST_SHARE = 0.3
+"""Of the session that parts before training leave to it, however long they take."""
 LEAST_SECONDS = 3.0
 """A part that would get less is not begun."""
+CUDA_PROGRAMS = "/usr/local/cuda/bin"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 LOOK = """
 import json, sys, PIL, PIL.features, torch
@@ -104,9 +107,15 @@ class Session:
         return run_part(part, self.logs, folder=REPOSITORY, environment=environment)
 
     def _seconds_of(self, step: Step, later: Sequence[Step]) -> float:
-        if not step.takes_rest:
+        wanted = [other for other in later if not other.left_out]
+        if step.takes_rest:
+            return self.left - sum(other.seconds for other in wanted)
+        greedy = [n for n, other in enumerate(wanted) if other.takes_rest]
+        if not greedy:
             return min(step.seconds, self.left)
-        return self.left - sum(other.seconds for other in later if not other.left_out)
+        after = sum(other.seconds for other in wanted[greedy[0] + 1 :])
+        kept = REST_SHARE * 60 * self.options.minutes + after
+        return min(step.seconds, self.left - kept)
 
     def _add(self, outcome: Outcome) -> None:
         self.summary.outcomes.append(outcome)
@@ -128,7 +137,10 @@ def _environment(options: Options) -> dict[str, str]:
     paths = [str(package)] if is_built or not options.dry_run else []
     paths.append(str(options.work / "site"))
     paths += [path for path in [os.environ.get("PYTHONPATH", "")] if path]
+    # CMake and ninja may be packages of this Python, and nvcc may lie where its installer puts it.
+    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), CUDA_PROGRAMS]
     variables = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    variables["PATH"] = os.pathsep.join(programs)
     if options.dry_run:
         variables["OMP_NUM_THREADS"] = "1"  # tiny layers are slower with more
     return {**os.environ, **variables}
