@@ -146,6 +146,8 @@ namespace emulator {
 // Runs the work, or records it if the stream is being captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 
+constexpr bool kIsEmulated = true;
+
 // For tests: device memory beyond this is refused, and a device that has gone.
 void limit_device_memory(size_t bytes);
 void lose_device(bool lost);
