@@ -54,7 +54,9 @@ class Processes:
 
         Every parameter that asks for a gradient must be used in every step.
         """
-        return module if self.count == 1 else nn.parallel.DistributedDataParallel(module)
+        if self.count == 1:
+            return module
+        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
 
     def noise(self, count: int) -> AbstractContextManager:
         """Within it ``torch.rand_like`` gives this process's rows of noise for ``count`` crops."""
