@@ -65,6 +65,32 @@ def check_precision(name: str, device: torch.device) -> None:
         )
 
 
+def allowed_precisions(
+    asked: str, *, saved: str | None, device: torch.device, low: bool
+) -> tuple[str, ...]:
+    """What a run may compute in: what is asked for, what it began with, or anything fast.
+
+    Parameters
+    ----------
+    saved : what the run was computed in before it was resumed, if it was.
+    low : whether this training can do with less than float32; what is rounded as the integer
+        networks do needs more than eight bits.
+
+    Raises
+    ------
+    ValueError
+        ``bf16`` is asked for, and the training needs more.
+    """
+    if not low:
+        if asked == "bf16":
+            raise ValueError("--precision bf16: this kind of training needs fp32")
+        return ("fp32",)
+    if asked != "auto":
+        return (asked,)
+    possible = possible_precisions(device)
+    return (saved,) if saved in possible else possible
+
+
 def seconds_of_a_step(step: Callable[[], object]) -> float:
     """The fastest of a few calls, after one that is not counted."""
     step()

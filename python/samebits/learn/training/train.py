@@ -41,9 +41,9 @@ from .perceptual import PerceptualTerm
 from .pictures import PictureSet, center_crops, load_pictures, random_crops
 from .precision import (
     Precision,
+    allowed_precisions,
     check_precision,
     generators_kept,
-    possible_precisions,
     seconds_of_a_step,
 )
 from .random_state import random_state, restore_random_state
@@ -247,33 +247,20 @@ class Trainer:
             steps_done=self.optimizer_steps,
         )
 
-    def _precisions(self) -> tuple[str, ...]:
-        """What this run may compute in: what is asked for, what it began with, or anything fast.
-
-        Numbers that are rounded as the integer networks do need more than eight bits.
-        """
-        asked = self.options.precision
-        if self.rounding is not None or not self.has_low_precision:
-            if asked == "bf16":
-                raise ValueError("--precision bf16: this kind of training needs fp32")
-            return ("fp32",)
-        possible = possible_precisions(self.device)
-        if asked != "auto":
-            return (asked,)
-        return (self.saved_precision,) if self.saved_precision in possible else possible
-
     def _choose_precision(self) -> None:
-        """The fastest precision by a few steps; its choice and their times go into the log."""
-        names = self._precisions()
+        """The fastest that is allowed, by a few steps; the choice and their times are logged."""
+        low = self.has_low_precision and self.rounding is None
+        names = allowed_precisions(
+            self.options.precision, saved=self.saved_precision, device=self.device, low=low
+        )
         row: dict[str, str | float] = {}
         if len(names) > 1 and self.device.type == "cpu":
             with generators_kept(self.random, self.device):
                 seconds = torch.tensor([self._seconds_with(name) for name in names])
             seconds = self.processes.mean(seconds)
             row = {f"{n}_s": round(s, 3) for n, s in zip(names, seconds.tolist(), strict=True)}
-            self._use_precision(names[int(seconds.argmin())])
-        else:
-            self._use_precision(names[-1])
+            names = (names[int(seconds.argmin())],)
+        self._use_precision(names[-1])
         if self.log is not None:
             row = {"precision": self.precision.name, **row, "processes": self.processes.count}
             self.log.note({"step": self.steps_done, **row, **machine_row(self.device)})
