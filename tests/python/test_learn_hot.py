@@ -185,8 +185,19 @@ def test_two_runs_in_a_folder(folder, tmp_path):
 def test_a_processor_without_bfloat16(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.learn.training.precision.precisions", lambda: ("fp32",))
     options = TrainOptions(data=folder, out=tmp_path / "run", precision="bf16", device="cpu")
-    with pytest.raises(ValueError, match=r"no AVX512-BF16 instructions.* use --precision fp32"):
+    with pytest.raises(
+        ValueError, match=r"no AVX512-BF16 instructions.* use --precision fp32 or auto"
+    ):
         Trainer(options, TINY_CONFIG)
+
+
+def test_rounding_needs_more_than_eight_bits(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("samebits.learn.training.precision.precisions", lambda: ("fp32", "bf16"))
+    source = hot(folder, tmp_path / "hot", steps=1)
+    with pytest.raises(ValueError, match="needs fp32"):
+        branch(folder, tmp_path / "r", source, rounding=True, precision="bf16").run()
+    branch(folder, tmp_path / "auto", source, rounding=True, precision="auto").run()
+    assert rows_of(tmp_path / "auto")[0]["precision"] == "fp32"
 
 
 def test_the_faster_precision_is_taken_and_draws_nothing(folder, tmp_path, monkeypatch):

@@ -64,7 +64,8 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument(
         "--steps",
         type=int,
-        help="training steps over all resumed runs; the run can be repeated exactly",
+        help="training steps over all resumed runs; with one --precision, not auto, the run can be "
+        "repeated exactly",
     )
     length.add_argument(
         "--minutes",
@@ -80,7 +81,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=4.0,
         metavar="MINUTES",
-        help="time between lines of the log and checkpoints (default 4; 0: after every step)",
+        help="time between validations, each a line of the log (default 4; 0: after every step)",
     )
     parser.add_argument(
         "--save-every",

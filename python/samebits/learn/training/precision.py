@@ -61,7 +61,7 @@ def check_precision(name: str, device: torch.device) -> None:
     if name != "auto" and name not in possible_precisions(device):
         raise ValueError(
             f"--precision {name}: this processor has no AVX512-BF16 instructions, or Samebits was "
-            "built without its vector kernels; use --precision fp32 (or auto, which asks first)"
+            "built without its vector kernels; use --precision fp32 or auto"
         )
 
 
