@@ -117,8 +117,8 @@ auto each_row(const Change& change) {
 // `to`, and is added to `totals` [columns] if that is not null.
 template <class Math, class To, class Change>
 void changed_product(const typename Math::Element* left, int rows, int depth,
-                     const typename Math::Element* right, const To& to, float* totals, Ahead ahead,
-                     const Change& change) {
+                     const typename Math::Element* right, const To& to, float* totals,
+                     const Ahead& ahead, const Change& change) {
   using Vector = typename Math::Vector;
   const auto column_of = [&](const Tile& tile, int rows_here, int v) {
     Vector total = Math::zero();

@@ -14,6 +14,7 @@ on the CPU. Gradients can be taken once, not twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,7 +151,7 @@ def pointwise(
     _check(slope, x=x, weight=weight, bias=bias)
     _check_axes(x)
     outputs, inputs = weight.shape[0], x.shape[1]
-    if weight.numel() != outputs * inputs or bias.shape != (outputs,):
+    if weight.shape not in ((outputs, inputs), (outputs, inputs, 1, 1)) or bias.shape != (outputs,):
         raise InvalidArgument(
             f"weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}, must be (O, I) "
             f"and (O,) for an input of {inputs} channels"
@@ -189,21 +190,19 @@ def _empty_rows(batch: int, height: int, width: int, channels: int) -> Tensor:
     return torch.empty((batch, height, width, channels), dtype=torch.float32)
 
 
-def _array(tensor: Tensor, *shape: int) -> np.ndarray:
-    """The memory of a tensor, or of a contiguous copy."""
-    return tensor.detach().contiguous().reshape(shape or tensor.shape).numpy()
+def _array(tensor: Tensor) -> np.ndarray:
+    """The memory of a tensor, or of a contiguous copy: (O, I, 1, 1) as (O, I), (C, 1, k, k) as
+    (C, k, k)."""
+    array = tensor.detach().contiguous().numpy()
+    if array.ndim == 4 and array.shape[2:] == (1, 1):
+        return array.reshape(array.shape[:2])
+    if array.ndim == 4 and array.shape[1] == 1:
+        return array.reshape(array.shape[:1] + array.shape[2:])
+    return array
 
 
-def _block_arrays(parameters: tuple[Tensor, ...]) -> list[np.ndarray]:
-    """In the shapes that the core takes: (out, in), (C, k, k), (C,)."""
-    arrays = []
-    for i, tensor in enumerate(parameters):
-        sides = tensor.shape
-        if i == 2:
-            arrays.append(_array(tensor, sides[0], *sides[-2:]))
-        else:
-            arrays.append(_array(tensor, *(sides[:2] if sides[2:] == (1, 1) else sides)))
-    return arrays
+def _arrays(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    return [_array(tensor) for tensor in tensors]
 
 
 class _DepthwiseBlock(torch.autograd.Function):
@@ -220,7 +219,7 @@ class _DepthwiseBlock(torch.autograd.Function):
         out = _empty_rows(*rows.shape)
         _core.training.block_forward(
             rows.numpy(),
-            _block_arrays(parameters),
+            _arrays(parameters),
             out.numpy(),
             saved.numpy(),
             slope=slope,
@@ -238,11 +237,11 @@ class _DepthwiseBlock(torch.autograd.Function):
         gradients = tuple(torch.empty(p.shape, dtype=torch.float32) for p in parameters)
         _core.training.block_backward(
             rows.numpy(),
-            _block_arrays(tuple(parameters)),
+            _arrays(parameters),
             _rows(grad_out).numpy(),
             saved.numpy(),
             grad_x.numpy(),
-            _block_arrays(gradients),
+            _arrays(gradients),
             slope=ctx.slope,
             precision=ctx.precision,
         )
@@ -260,7 +259,7 @@ class _Pointwise(torch.autograd.Function):
         out = _empty_rows(batch, height, width, outputs)
         _core.training.pointwise_forward(
             rows.reshape(-1, inputs).numpy(),
-            _array(weight, outputs, inputs),
+            _array(weight),
             _array(bias),
             out.reshape(-1, outputs).numpy(),
             slope=slope,
@@ -281,11 +280,11 @@ class _Pointwise(torch.autograd.Function):
         grad_bias = torch.empty(outputs, dtype=torch.float32)
         _core.training.pointwise_backward(
             rows.reshape(-1, inputs).numpy(),
-            _array(weight, outputs, inputs),
+            _array(weight),
             None if out is None else _rows(out).reshape(-1, outputs).numpy(),
             _rows(grad_out).reshape(-1, outputs).numpy(),
             None if grad_x is None else grad_x.reshape(-1, inputs).numpy(),
-            _array(grad_weight, outputs, inputs),
+            _array(grad_weight),
             grad_bias.numpy(),
             slope=ctx.slope,
             precision=ctx.precision,
