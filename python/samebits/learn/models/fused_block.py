@@ -14,7 +14,6 @@ on the CPU. Gradients can be taken once, not twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -191,18 +190,19 @@ def _empty_rows(batch: int, height: int, width: int, channels: int) -> Tensor:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    """The memory of a tensor, or of a contiguous copy: (O, I, 1, 1) as (O, I), (C, 1, k, k) as
-    (C, k, k)."""
-    array = tensor.detach().contiguous().numpy()
-    if array.ndim == 4 and array.shape[2:] == (1, 1):
-        return array.reshape(array.shape[:2])
-    if array.ndim == 4 and array.shape[1] == 1:
-        return array.reshape(array.shape[:1] + array.shape[2:])
+    """The memory of a tensor, or of a contiguous copy, see `_core_shape`."""
+    return _core_shape(tensor.detach().contiguous().numpy())
+
+
+def _core_shape(array: np.ndarray) -> np.ndarray:
+    """(O, I, 1, 1) as (O, I), (C, 1, k, k) as (C, k, k), anything else as it is."""
+    if array.ndim == 4:
+        shape = array.shape
+        if shape[2:] == (1, 1):
+            return array.reshape(shape[:2])
+        if shape[1] == 1:
+            return array.reshape(shape[:1] + shape[2:])
     return array
-
-
-def _arrays(tensors: Sequence[Tensor]) -> list[np.ndarray]:
-    return [_array(tensor) for tensor in tensors]
 
 
 class _DepthwiseBlock(torch.autograd.Function):
@@ -217,15 +217,17 @@ class _DepthwiseBlock(torch.autograd.Function):
         )
         saved = torch.empty(size, dtype=torch.uint8)
         out = _empty_rows(*rows.shape)
+        arrays = [_array(p) for p in parameters]
         _core.training.block_forward(
             rows.numpy(),
-            _arrays(parameters),
+            arrays,
             out.numpy(),
             saved.numpy(),
             slope=slope,
             precision=precision,
         )
         ctx.slope, ctx.precision = slope, precision
+        ctx.arrays = arrays  # the memory of the parameters, which saved_tensors watches
         ctx.save_for_backward(rows, saved, *parameters)
         return out.permute(0, 3, 1, 2)
 
@@ -234,14 +236,14 @@ class _DepthwiseBlock(torch.autograd.Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         rows, saved, *parameters = ctx.saved_tensors
         grad_x = torch.empty_like(rows)
-        gradients = tuple(torch.empty(p.shape, dtype=torch.float32) for p in parameters)
+        gradients = [torch.empty(p.shape, dtype=torch.float32) for p in parameters]
         _core.training.block_backward(
             rows.numpy(),
-            _arrays(parameters),
+            ctx.arrays,
             _rows(grad_out).numpy(),
             saved.numpy(),
             grad_x.numpy(),
-            _arrays(gradients),
+            [_core_shape(gradient.numpy()) for gradient in gradients],
             slope=ctx.slope,
             precision=ctx.precision,
         )
@@ -284,7 +286,7 @@ class _Pointwise(torch.autograd.Function):
             None if out is None else _rows(out).reshape(-1, outputs).numpy(),
             _rows(grad_out).reshape(-1, outputs).numpy(),
             None if grad_x is None else grad_x.reshape(-1, inputs).numpy(),
-            _array(grad_weight),
+            _core_shape(grad_weight.numpy()),
             grad_bias.numpy(),
             slope=ctx.slope,
             precision=ctx.precision,
