@@ -62,7 +62,7 @@ struct BackwardPass {
     changed_product<Math>(
         scratch.narrow, pixels, c, scratch.weights.w4,
         as_both<Math>(scratch.wide, scratch.wide_panels, inner, padded), job.gradients.b3,
-        {{saved.m, padded * c * kSize}, {grad_m, pixels * c * int64_t{sizeof(float)}}},
+        {{{saved.m, padded * c * kSize}, {grad_m, pixels * c * int64_t{sizeof(float)}}}},
         [&](const Spot& spot, Vector& first, Vector& second) {
           const auto e =
               Math::load_panel(saved.e + spot.place, panel_width_at<Math>(inner, spot.column));
@@ -71,7 +71,7 @@ struct BackwardPass {
         });
     changed_product<Math>(scratch.wide, pixels, inner, scratch.weights.w3,
                           as_both<Math>(scratch.middle, scratch.middle_panels, c, padded),
-                          job.gradients.b2, {{saved.d, padded * c * kSize}, {}},
+                          job.gradients.b2, {{{saved.d, padded * c * kSize}}},
                           each_row<Math>([=](int row, int column, Vector sum) {
                             const int64_t place = int64_t{row} * c + column;
                             sum = Math::add(sum, Math::load(grad_out + place));
@@ -84,7 +84,7 @@ struct BackwardPass {
 
   // grad_d [pixels][C], of the chunk.
   void make_grad_d(const SavedChunk<Math>& saved, int pixels, Element* grad_d,
-                   Ahead next_grad_out) const {
+                   const Ahead& next_grad_out) const {
     const int c = shape.channels;
     changed_product<Math>(scratch.middle, pixels, c, scratch.weights.w2, as_rows<Math>(grad_d, c),
                           job.gradients.bd, next_grad_out, [](const Spot&, Vector&, Vector&) {});
@@ -132,7 +132,7 @@ struct BackwardPass {
     Math::store(job.gradients.b1 + channel, total);
   }
 
-  void first_product(const Chunk& chunk, int pixels, Ahead next_x) const {
+  void first_product(const Chunk& chunk, int pixels, const Ahead& next_x) const {
     const int c = shape.channels, padded = even<Math>(pixels);
     float* grad_x = job.grad_x + chunk.pixel * c;
     round_rows<Math>(job.x + chunk.pixel * c, pixels,
@@ -184,7 +184,7 @@ void block_backward(const BlockBackward& job, const ChunkPlan& plan, std::byte* 
       const SavedChunk<Math> saved(from, shape, chunk, pixels);
       pass.second_branch(chunk, saved, pixels);
       pass.make_grad_d(saved, pixels, scratch.grad_d + (chunk.pixel - unit) * c,
-                       {rows_after<Math>(job.grad_out, plan, next, shape), {}});
+                       {{rows_after<Math>(job.grad_out, plan, next, shape)}});
     }
     for (next = first; next == first || !plan.chunks[next - 1].ends_unit; ++next) {
       const Chunk& chunk = plan.chunks[next];
@@ -192,8 +192,8 @@ void block_backward(const BlockBackward& job, const ChunkPlan& plan, std::byte* 
       const SavedChunk<Math> saved(from, shape, chunk, pixels);
       pass.depthwise(chunk, scratch.grad_d, saved.a + unit * c, pixels);
       pass.first_product(chunk, pixels,
-                         {rows_after<Math>(job.x, plan, next, shape),
-                          rows_after<Math>(job.grad_x, plan, next, shape)});
+                         {{rows_after<Math>(job.x, plan, next, shape),
+                           rows_after<Math>(job.grad_x, plan, next, shape)}});
     }
   }
   pass.store_taps();

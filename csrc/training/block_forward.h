@@ -55,7 +55,8 @@ struct ForwardPass {
     });
   }
 
-  void make_a(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels, Ahead next_x) const {
+  void make_a(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels,
+              const Ahead& next_x) const {
     const int c = shape.channels;
     round_rows<Math>(job.x + chunk.pixel * c, pixels, as_rows<Math>(scratch.narrow, c));
     changed_product<Math>(scratch.narrow, pixels, c, scratch.weights.w1,
@@ -84,7 +85,8 @@ struct ForwardPass {
     }
   }
 
-  void make_out(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels, Ahead next) const {
+  void make_out(const Chunk& chunk, const SavedChunk<Math>& saved, int pixels,
+                const Ahead& next) const {
     const int c = shape.channels, padded = even<Math>(pixels);
     const float* x = job.x + chunk.pixel * c;
     float* out = job.out + chunk.pixel * c;
@@ -93,11 +95,11 @@ struct ForwardPass {
     const Range e{saved.e, padded * shape.inner * kSize};
     const Range after_e{saved.e + int64_t{padded} * shape.inner, padded * 2 * c * kSize};
     changed_product<Math>(scratch.narrow, pixels, c, scratch.weights.w2,
-                          as_both<Math>(scratch.middle, saved.m, c, padded), nullptr, {e, {}},
+                          as_both<Math>(scratch.middle, saved.m, c, padded), nullptr, {{e}},
                           add_to_stream(job.parameters.b2, x, out));
     changed_product<Math>(scratch.middle, pixels, c, scratch.weights.w3,
                           as_both<Math>(scratch.wide, saved.e, shape.inner, padded), nullptr,
-                          {after_e, {}}, add_bias_then_leaky(job.parameters.b3));
+                          {{after_e}}, add_bias_then_leaky(job.parameters.b3));
     changed_product<Math>(scratch.wide, pixels, shape.inner, scratch.weights.w4, nowhere<Math>(c),
                           nullptr, next, add_to_stream(job.parameters.b4, out, out));
   }
@@ -114,7 +116,7 @@ void block_forward(const BlockForward& job, const ChunkPlan& plan, std::byte* me
     for (c = first; c == first || !plan.chunks[c - 1].ends_unit; ++c) {
       const int pixels = chunk_pixels<Math>(plan.chunks[c], shape);
       const SavedChunk<Math> saved(job.saved, shape, plan.chunks[c], pixels);
-      pass.make_a(plan.chunks[c], saved, pixels, {rows_after<Math>(job.x, plan, c, shape), {}});
+      pass.make_a(plan.chunks[c], saved, pixels, {{rows_after<Math>(job.x, plan, c, shape)}});
     }
     for (c = first; c == first || !plan.chunks[c - 1].ends_unit; ++c) {
       const int pixels = chunk_pixels<Math>(plan.chunks[c], shape);
@@ -122,7 +124,7 @@ void block_forward(const BlockForward& job, const ChunkPlan& plan, std::byte* me
       pass.make_d(plan.chunks[c], saved, pixels);
       pass.make_out(
           plan.chunks[c], saved, pixels,
-          {rows_after<Math>(job.x, plan, c, shape), rows_after<Math>(job.out, plan, c, shape)});
+          {{rows_after<Math>(job.x, plan, c, shape), rows_after<Math>(job.out, plan, c, shape)}});
     }
   }
 }

@@ -14,19 +14,27 @@ int64_t window_size(int rows, const BlockShape& map) {
   return int64_t{rows + map.kernel - 1} * (map.width + map.kernel - 1) * Math::kLanes;
 }
 
+template <class Math>
+float* fill_zeros(float* window, int pixels) {
+  for (int i = 0; i < pixels; ++i, window += Math::kLanes) Math::store(window, Math::zero());
+  return window;
+}
+
 // Rows row - kernel / 2 ... of an image whose first pixel's channels are at `image`.
 template <class Math>
 void fill_window(const typename Math::Element* image, int row, int rows, const BlockShape& map,
                  float* window) {
   const int border = map.kernel / 2;
   for (int y = row - border; y < row + rows + border; ++y) {
-    const bool inside = y >= 0 && y < map.height;
-    const auto* from = image + int64_t{y} * map.width * map.channels;
-    for (int x = -border; x < map.width + border; ++x, window += Math::kLanes) {
-      const bool known = inside && x >= 0 && x < map.width;
-      Math::store(window,
-                  known ? Math::load_element(from + int64_t{x} * map.channels) : Math::zero());
+    if (y < 0 || y >= map.height) {
+      window = fill_zeros<Math>(window, map.width + 2 * border);
+      continue;
     }
+    window = fill_zeros<Math>(window, border);
+    const auto* from = image + int64_t{y} * map.width * map.channels;
+    for (int x = 0; x < map.width; ++x, from += map.channels, window += Math::kLanes)
+      Math::store(window, Math::load_element(from));
+    window = fill_zeros<Math>(window, border);
   }
 }
 

@@ -38,11 +38,11 @@ const Kernels& kernels(Precision precision) {
 #endif
     return kScalarBf16;
   }
-#ifdef SAMEBITS_HAVE_AVX512
+#if defined(SAMEBITS_HAVE_AVX512) && !defined(SAMEBITS_EMULATE_AVX512)
   if (set == VectorSet::avx512) return kAvx512Fp32;
 #endif
 #ifdef SAMEBITS_HAVE_AVX2
-  if (set == VectorSet::avx2) return kAvx2Fp32;
+  if (set != VectorSet::none) return kAvx2Fp32;
 #endif
   return kScalarFp32;
 }

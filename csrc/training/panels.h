@@ -96,27 +96,47 @@ struct Range {
 
 // Memory that is needed after a product: it is fetched while that computes.
 struct Ahead {
-  Range first, second;
+  static constexpr int kRanges = 4;
+  Range ranges[kRanges];
 };
 
+// Fetches the ranges in equal parts.
 template <class Math>
-void fetch(Range& range, int64_t bytes) {
-  const int64_t now = bytes < range.bytes ? bytes : range.bytes;
-  const char* at = static_cast<const char*>(range.begin);
-  for (int64_t i = 0; i < now; i += 64) __builtin_prefetch(at + i, 0, 2);
-  range = {at + now, range.bytes - now};
-}
+class Fetcher {
+ public:
+  Fetcher(const Ahead& ahead, int64_t parts) {
+    for (int i = 0; i < Ahead::kRanges; ++i) {
+      at_[i] = static_cast<const char*>(ahead.ranges[i].begin);
+      rest_[i] = ahead.ranges[i].bytes;
+      share_[i] = (rest_[i] / parts + kLine) / kLine * kLine;
+    }
+  }
+
+  void next_part() {
+    for (int i = 0; i < Ahead::kRanges; ++i) {
+      const int64_t now = share_[i] < rest_[i] ? share_[i] : rest_[i];
+      for (int64_t byte = 0; byte < now; byte += kLine) __builtin_prefetch(at_[i] + byte, 0, 2);
+      at_[i] += now;
+      rest_[i] -= now;
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+  const char* at_[Ahead::kRanges];
+  int64_t rest_[Ahead::kRanges], share_[Ahead::kRanges];
+};
 
 // Calls finish(tile) for each tile of left * right. `left` is [padded_rows(rows)][depth], `right`
 // in panels [depth][columns].
 template <class Math, class Finish>
 void product(const typename Math::Element* left, int rows, int depth,
-             const typename Math::Element* right, int columns, Ahead ahead, const Finish& finish) {
+             const typename Math::Element* right, int columns, const Ahead& ahead,
+             const Finish& finish) {
   alignas(64) float sums[Math::kTileRows * Math::kPanel];
   const int64_t tiles = ((rows + Math::kTileRows - 1) / Math::kTileRows) *
                         ((columns + Math::kPanel - 1) / Math::kPanel);
-  const int64_t first_share = (ahead.first.bytes / tiles + 64) / 64 * 64;
-  const int64_t second_share = (ahead.second.bytes / tiles + 64) / 64 * 64;
+  Fetcher<Math> fetcher(ahead, tiles);
   for (int column = 0; column < columns; column += Math::kPanel) {
     const int width = panel_width<Math>(columns, column);
     Factors<Math> factors{left,
@@ -127,8 +147,7 @@ void product(const typename Math::Element* left, int rows, int depth,
                           depth / Math::kPack};
     for (int row = 0; row < rows; row += Math::kTileRows) {
       factors.left = left + int64_t{row} * depth;
-      fetch<Math>(ahead.first, first_share);
-      fetch<Math>(ahead.second, second_share);
+      fetcher.next_part();
       multiply_rows<Math, Math::kTileRows, false>(width, factors, sums, width);
       const int rest = rows - row;
       finish(Tile{row, rest < Math::kTileRows ? rest : Math::kTileRows, column, width, sums});

@@ -36,6 +36,16 @@ int64_t pointwise_scratch(int inputs, int outputs) {
   return PointwiseScratch<Math>(nullptr, inputs, outputs).cutter.size();
 }
 
+// The rows of the chunk after `pixel`.
+template <class Math>
+Range rows_after(const float* rows, int64_t pixel, int64_t pixels, int columns) {
+  const int64_t rest = pixels - pixel - kChunkPixels;
+  if (rest <= 0) return {};
+  const int64_t next = rest < kChunkPixels ? rest : kChunkPixels;
+  return {rows + (pixel + kChunkPixels) * columns,
+          next * columns * static_cast<int64_t>(sizeof(float))};
+}
+
 template <class Math>
 void pointwise_forward(const PointwiseForward& job, std::byte* memory) {
   using Vector = typename Math::Vector;
@@ -45,9 +55,11 @@ void pointwise_forward(const PointwiseForward& job, std::byte* memory) {
     const int64_t rest = job.pixels - pixel;
     const int pixels = rest < kChunkPixels ? static_cast<int>(rest) : kChunkPixels;
     float* out = job.out + pixel * job.outputs;
+    const Ahead next{{rows_after<Math>(job.x, pixel, job.pixels, job.inputs),
+                      rows_after<Math>(job.out, pixel, job.pixels, job.outputs)}};
     round_rows<Math>(job.x + pixel * job.inputs, pixels, as_rows<Math>(scratch.rows, job.inputs));
     changed_product<Math>(scratch.rows, pixels, job.inputs, scratch.weight,
-                          nowhere<Math>(job.outputs), nullptr, {},
+                          nowhere<Math>(job.outputs), nullptr, next,
                           each_row<Math>([&](int row, int column, Vector sum) {
                             sum = Math::add(sum, Math::load(job.bias + column));
                             if (job.leaky) sum = leaky<Math>(sum, job.slope);
@@ -86,8 +98,13 @@ void pointwise_backward(const PointwiseBackward& job, std::byte* memory) {
                      as_both<Math>(scratch.rows, scratch.output_panels, job.outputs, padded));
     if (job.grad_x != nullptr) {
       float* to = job.grad_x + pixel * job.inputs;
+      const int64_t x_bytes = int64_t{pixels} * job.inputs * static_cast<int64_t>(sizeof(float));
+      Ahead next{{{job.x + pixel * job.inputs, x_bytes},
+                  rows_after<Math>(job.grad_x, pixel, job.pixels, job.inputs),
+                  rows_after<Math>(job.grad_out, pixel, job.pixels, job.outputs)}};
+      if (job.leaky) next.ranges[3] = rows_after<Math>(job.out, pixel, job.pixels, job.outputs);
       changed_product<Math>(scratch.rows, pixels, job.outputs, scratch.weight,
-                            nowhere<Math>(job.inputs), nullptr, {},
+                            nowhere<Math>(job.inputs), nullptr, next,
                             each_row<Math>([&](int row, int column, Vector sum) {
                               Math::store(to + int64_t{row} * job.inputs + column, sum);
                               return sum;

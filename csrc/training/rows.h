@@ -34,7 +34,6 @@ template <class Math, bool kRows, bool kPanels>
 struct Rounded {
   using Element = typename Math::Element;
   using Vector = typename Math::Vector;
-  static constexpr bool kHasRows = kRows, kHasPanels = kPanels;
   Element *rows, *panels;
   int columns;
   int padded;  // rows of the panels
@@ -43,8 +42,8 @@ struct Rounded {
   void put(const Spot& spot, Vector first, Vector second) const {
     if constexpr (kRows || kPanels) {
       const typename Math::Pair pair = Math::round_pair(first, spot.both ? second : Math::zero());
-      Element* at = rows + int64_t{spot.row} * columns + spot.column;
       if constexpr (kRows) {
+        Element* at = rows + int64_t{spot.row} * columns + spot.column;
         if (spot.both)
           Math::store_rows(at, at + columns, pair);
         else
@@ -117,8 +116,8 @@ auto each_row(const Change& change) {
 // `to`, and is added to `totals` [columns] if that is not null.
 template <class Math, class To, class Change>
 void changed_product(const typename Math::Element* left, int rows, int depth,
-                     const typename Math::Element* right, const To& to, float* totals, Ahead ahead,
-                     const Change& change) {
+                     const typename Math::Element* right, const To& to, float* totals,
+                     const Ahead& ahead, const Change& change) {
   using Vector = typename Math::Vector;
   const auto column_of = [&](const Tile& tile, int rows_here, int v) {
     Vector total = Math::zero();

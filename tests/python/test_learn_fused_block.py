@@ -228,6 +228,26 @@ def test_the_first_layer_has_no_gradient_of_its_input():
     assert weight.grad.shape == (32, 16)
 
 
+def test_parameters_that_change_before_the_backward_pass_are_noticed():
+    x, parameters, grad_out = block_case()
+    leaves = BlockParameters(*(p.requires_grad_() for p in parameters))
+    out = depthwise_block(x, leaves, slope=SLOPE, precision="fp32")
+    with torch.no_grad():
+        leaves.w3.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward(grad_out)
+
+
+def test_gradients_of_gradients_are_refused():
+    x, parameters, grad_out = block_case()
+    x.requires_grad_()
+    grad_out.requires_grad_()
+    out = depthwise_block(x, parameters, slope=SLOPE, precision="fp32")
+    (grad,) = torch.autograd.grad(out, x, grad_out, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
 def test_results_are_channels_last_and_any_layout_goes_in(target):
     x, parameters, _ = block_case()
     last = depthwise_block(x, parameters, slope=SLOPE, precision="fp32")

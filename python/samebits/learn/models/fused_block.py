@@ -150,7 +150,7 @@ def pointwise(
     _check(slope, x=x, weight=weight, bias=bias)
     _check_axes(x)
     outputs, inputs = weight.shape[0], x.shape[1]
-    if weight.numel() != outputs * inputs or bias.shape != (outputs,):
+    if weight.shape not in ((outputs, inputs), (outputs, inputs, 1, 1)) or bias.shape != (outputs,):
         raise InvalidArgument(
             f"weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}, must be (O, I) "
             f"and (O,) for an input of {inputs} channels"
@@ -189,21 +189,20 @@ def _empty_rows(batch: int, height: int, width: int, channels: int) -> Tensor:
     return torch.empty((batch, height, width, channels), dtype=torch.float32)
 
 
-def _array(tensor: Tensor, *shape: int) -> np.ndarray:
-    """The memory of a tensor, or of a contiguous copy."""
-    return tensor.detach().contiguous().reshape(shape or tensor.shape).numpy()
+def _array(tensor: Tensor) -> np.ndarray:
+    """The memory of a tensor, or of a contiguous copy, see `_core_shape`."""
+    return _core_shape(tensor.detach().contiguous().numpy())
 
 
-def _block_arrays(parameters: tuple[Tensor, ...]) -> list[np.ndarray]:
-    """In the shapes that the core takes: (out, in), (C, k, k), (C,)."""
-    arrays = []
-    for i, tensor in enumerate(parameters):
-        sides = tensor.shape
-        if i == 2:
-            arrays.append(_array(tensor, sides[0], *sides[-2:]))
-        else:
-            arrays.append(_array(tensor, *(sides[:2] if sides[2:] == (1, 1) else sides)))
-    return arrays
+def _core_shape(array: np.ndarray) -> np.ndarray:
+    """(O, I, 1, 1) as (O, I), (C, 1, k, k) as (C, k, k), anything else as it is."""
+    if array.ndim == 4:
+        shape = array.shape
+        if shape[2:] == (1, 1):
+            return array.reshape(shape[:2])
+        if shape[1] == 1:
+            return array.reshape(shape[:1] + shape[2:])
+    return array
 
 
 class _DepthwiseBlock(torch.autograd.Function):
@@ -218,15 +217,17 @@ class _DepthwiseBlock(torch.autograd.Function):
         )
         saved = torch.empty(size, dtype=torch.uint8)
         out = _empty_rows(*rows.shape)
+        arrays = [_array(p) for p in parameters]
         _core.training.block_forward(
             rows.numpy(),
-            _block_arrays(parameters),
+            arrays,
             out.numpy(),
             saved.numpy(),
             slope=slope,
             precision=precision,
         )
         ctx.slope, ctx.precision = slope, precision
+        ctx.arrays = arrays  # the memory of the parameters, which saved_tensors watches
         ctx.save_for_backward(rows, saved, *parameters)
         return out.permute(0, 3, 1, 2)
 
@@ -235,14 +236,14 @@ class _DepthwiseBlock(torch.autograd.Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         rows, saved, *parameters = ctx.saved_tensors
         grad_x = torch.empty_like(rows)
-        gradients = tuple(torch.empty(p.shape, dtype=torch.float32) for p in parameters)
+        gradients = [torch.empty(p.shape, dtype=torch.float32) for p in parameters]
         _core.training.block_backward(
             rows.numpy(),
-            _block_arrays(tuple(parameters)),
+            ctx.arrays,
             _rows(grad_out).numpy(),
             saved.numpy(),
             grad_x.numpy(),
-            _block_arrays(gradients),
+            [_core_shape(gradient.numpy()) for gradient in gradients],
             slope=ctx.slope,
             precision=ctx.precision,
         )
@@ -260,7 +261,7 @@ class _Pointwise(torch.autograd.Function):
         out = _empty_rows(batch, height, width, outputs)
         _core.training.pointwise_forward(
             rows.reshape(-1, inputs).numpy(),
-            _array(weight, outputs, inputs),
+            _array(weight),
             _array(bias),
             out.reshape(-1, outputs).numpy(),
             slope=slope,
@@ -281,11 +282,11 @@ class _Pointwise(torch.autograd.Function):
         grad_bias = torch.empty(outputs, dtype=torch.float32)
         _core.training.pointwise_backward(
             rows.reshape(-1, inputs).numpy(),
-            _array(weight, outputs, inputs),
+            _array(weight),
             None if out is None else _rows(out).reshape(-1, outputs).numpy(),
             _rows(grad_out).reshape(-1, outputs).numpy(),
             None if grad_x is None else grad_x.reshape(-1, inputs).numpy(),
-            _array(grad_weight, outputs, inputs),
+            _core_shape(grad_weight.numpy()),
             grad_bias.numpy(),
             slope=ctx.slope,
             precision=ctx.precision,
