@@ -34,6 +34,8 @@ if precision is not None:
     words |= {"precision": precision, "distortion": DISTORTIONS[distortion]}
 trainer = Trainer(TrainOptions(**words))
 if precision is not None:
+    from samebits.learn.training.memory import keep_freed_memory
+    keep_freed_memory()
     trainer._choose_precision()
 for _ in range(3):
     trainer.train_step()

@@ -34,6 +34,7 @@ from .initialization import initialize_linear
 from .loop import TrainingLoop
 from .loss import LossTerms, rate_distortion_loss
 from .machine import machine_row
+from .memory import keep_freed_memory
 from .optimizer import make_optimizer
 from .options import TrainOptions, check_options
 from .order_mix import OrderMix
@@ -409,6 +410,8 @@ class Trainer:
         ``stopped_by`` is then the name of the signal.
         """
         with locked(self.options.out) if self.processes.is_first else nullcontext():
+            if self.device.type == "cpu":
+                keep_freed_memory()
             self._choose_precision()
             self.stopped_by = TrainingLoop(self).run()
         return self.path
