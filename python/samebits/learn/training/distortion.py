@@ -12,7 +12,7 @@ from .ssimulacra2_loss import ssimulacra2_sum, ssimulacra2_sum_cpu
 
 MS_SSIM_SMALLEST = 161
 """MS-SSIM halves a picture four times and then needs a window of 11 pixels."""
-MIX_SHARE, SSIMULACRA2_SCALE = 0.75, 6.0
+MIX_SHARE, SSIMULACRA2_SCALE = 0.6, 6.0
 """Of the mix: the share of SSIMULACRA 2's sum, and what it is multiplied by to weigh about as much
 as a mean squared error. Searched on held-out training pictures (docs/training.md)."""
 
