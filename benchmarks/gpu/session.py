@@ -75,6 +75,7 @@ class Session:
         options.out.mkdir(parents=True, exist_ok=True)
         _clean(self.logs, "*.log")
         _clean(options.timings, "*.json")
+        _clean(options.work, "hot.ckpt")
         try:
             for number, step in enumerate(steps):
                 self._add(self._outcome(step, steps[number + 1 :]))
@@ -256,7 +257,8 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"session.py: {error}", file=sys.stderr)
         return 1
     # The last resort: parts have limits of their own.
-    signal.setitimer(signal.ITIMER_REAL, max(1.0, 60 * options.minutes - 5))
+    left = begin + 60 * options.minutes - 5 - time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, max(1.0, left))
     summary = Session(options, begin=begin, machine=machine).run(session_steps(options))
     signal.setitimer(signal.ITIMER_REAL, 0)
     print("\n" + summary.text())

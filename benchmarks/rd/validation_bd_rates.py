@@ -9,6 +9,7 @@ that results are reported for. Negative: fewer bits than the first log's model a
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from samebits.evaluation.bd_rate import bd_rate
@@ -26,12 +27,20 @@ def curve_of(row: dict) -> Curve:
             quality=quality,
             bpp=row[f"bpp_real_{quality}"],
             psnr_db=row[f"psnr_{quality}"],
-            ms_ssim=row[f"ms_ssim_{quality}"],
-            ssimulacra2=row[f"ssimulacra2_{quality}"],
+            ms_ssim=row.get(f"ms_ssim_{quality}", math.nan),
+            ssimulacra2=row.get(f"ssimulacra2_{quality}", math.nan),
         )
         for quality in qualities
     )
     return Curve("validation", "validation", points)
+
+
+def last_row(path: Path) -> dict:
+    """The last validation of a log; ends the program if it has none."""
+    rows = validation_rows(path)
+    if not rows:
+        raise SystemExit(f"{path} has no validation yet")
+    return rows[-1]
 
 
 def main() -> None:
@@ -39,12 +48,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("logs", type=Path, nargs="+", metavar="LOG")
     paths = parser.parse_args().logs
-    rows = [validation_rows(path)[-1] for path in paths]
+    rows = [last_row(path) for path in paths]
     first = curve_of(rows[0])
     print(f"{'':<40}{'step':>7}" + "".join(f"{label:>14}" for label in METRICS.values()))
     for path, row in zip(paths, rows, strict=True):
         rates = [bd_rate(curve_of(row), first, metric=metric) for metric in METRICS]
-        cells = "".join(f"{rate.pchip_percent if rate else 0:>+13.2f}%" for rate in rates)
+        cells = "".join(
+            f"{rate.pchip_percent:>+13.2f}%" if rate else f"{'n/a':>14}" for rate in rates
+        )
         print(f"{path.parent.name:<40}{row['step']:>7}{cells}")
 
 

@@ -124,9 +124,9 @@ void check_pointwise(int64_t pixels, int inputs, int outputs) {
 }
 
 std::vector<Precision> fast_precisions() {
+  if (vector_set() == VectorSet::none) return {};
   std::vector<Precision> precisions{Precision::fp32};
-  if (vector_set() == VectorSet::none || (vector_set() == VectorSet::avx512 && have_bf16()))
-    precisions.push_back(Precision::bf16);
+  if (vector_set() == VectorSet::avx512 && have_bf16()) precisions.push_back(Precision::bf16);
   return precisions;
 }
 

@@ -54,7 +54,7 @@ Ssimulacra2Planes place_planes(int height, int width, Places& places) {
 }
 
 double picture_sum(const Ssimulacra2Job& job) {
-#ifdef SAMEBITS_HAVE_AVX512
+#if defined(SAMEBITS_HAVE_AVX512) && !defined(SAMEBITS_EMULATE_AVX512)
   if (vector_set() == VectorSet::avx512) return ssimulacra2_picture_avx512(job);
 #endif
 #ifdef SAMEBITS_HAVE_AVX2

@@ -1,4 +1,4 @@
-// Between pixels, light and opponent colors, forth and back. For the kernels of S alone.
+// Between pixels, light and opponent colors, back and forth. For the kernels of S alone.
 #pragma once
 
 #include "training/ssimulacra2_kernel.h"
@@ -20,7 +20,7 @@ inline ptrdiff_t row_of(const Ssimulacra2Scale& scale, int y) {
   return y * static_cast<ptrdiff_t>(scale.stride);
 }
 
-// 0 .. 1 of a pixel. What is no number becomes 0.
+// 0 .. 1 of a pixel. NaN becomes 0.
 inline Floats clamped(Floats pixel) {
   const Floats low = where(pixel > 0.0f, pixel);
   return select(low < 255.0f, low, all(255)) * (1 / 255.0f);

@@ -39,8 +39,10 @@ def loss_and_gradients(model, precision):
     return loss.item(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize(("precision", "near"), [("fp32", 1e-4), ("bf16", 0.02)])
-def test_the_kernels_compute_the_model(precision, near):
+@pytest.mark.parametrize(
+    ("precision", "near", "gradient_near"), [("fp32", 1e-4, 1e-2), ("bf16", 0.02, 0.3)]
+)
+def test_the_kernels_compute_the_model(precision, near, gradient_near):
     if precision not in ("fp32", *precisions()):
         pytest.skip(f"this processor has no kernels for {precision}")
     model = tiny_model()
@@ -50,7 +52,7 @@ def test_the_kernels_compute_the_model(precision, near):
     difference = sum((a - b).square().sum() for a, b in zip(gradients, others, strict=True))
     norm = sum(a.square().sum() for a in gradients)
     # A value that rounds to another integer changes single gradients much.
-    assert (difference / norm).sqrt() < 100 * near
+    assert (difference / norm).sqrt() < gradient_near
 
 
 def test_a_network_that_is_tapped_is_computed_plainly():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -18,10 +19,15 @@ from samebits.learn.models.fused_block import precisions  # noqa: E402
 from samebits.learn.training import train  # noqa: E402
 from samebits.learn.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from samebits.learn.training.curves import plot_log  # noqa: E402
+from samebits.learn.training.entropy_training import EntropyTrainer  # noqa: E402
 from samebits.learn.training.folder_lock import locked  # noqa: E402
 from samebits.learn.training.seen import Seen  # noqa: E402
 from samebits.learn.training.slim import slim_checkpoint  # noqa: E402
-from samebits.learn.training.train import Trainer, TrainOptions  # noqa: E402
+from samebits.learn.training.train import (  # noqa: E402
+    MOST_FAILED_STEPS,
+    Trainer,
+    TrainOptions,
+)
 from test_learn_resume import assert_equal_runs, stop_after  # noqa: E402
 from tiny_float_model import TINY_CONFIG, smooth_pictures  # noqa: E402
 
@@ -48,6 +54,7 @@ def hot(folder, out, *, steps, **changes):
 
 
 def branch(folder, out, source, **changes):
+    """A trainer that begins with another run's state."""
     values = {"data": folder, "out": out, "branch": source, "steps": 4, "batch": BATCH}
     values |= {"crop": SIZE, "late_crop": 128, "optimizer": "soap", "precision": "fp32"} | changes
     return Trainer(TrainOptions(**values), TINY_CONFIG)
@@ -71,7 +78,7 @@ def test_a_hot_run_that_was_resumed_twice_equals_one_that_was_not(folder, tmp_pa
 def test_the_rate_of_a_hot_run_is_constant(folder, tmp_path):
     options = TrainOptions(data=folder, out=tmp_path / "run", hot=True, learning_rate=1e-3, steps=3)
     trainer = Trainer(options, TINY_CONFIG)
-    trainer.steps_done, trainer.elapsed = 10_000, 1e6
+    trainer.steps_done, trainer.optimizer_steps, trainer.elapsed = 10_000, 10_000, 1e6
     assert trainer.learning_rate() == 1e-3
     assert trainer.progress == 0
     assert not trainer.is_late
@@ -127,6 +134,63 @@ def test_a_branch_is_resumed_like_any_run(folder, tmp_path):
     whole = branch(folder, tmp_path / "whole", source).run()
     stop_after(branch(folder, tmp_path / "parts", source), 2).run()
     assert_equal_runs(whole, branch(folder, tmp_path / "parts", source, resume=True).run())
+
+
+def test_a_branch_does_not_write_over_a_run(folder, tmp_path):
+    source = hot(folder, tmp_path / "hot", steps=2)
+    before = source.read_bytes()
+    with pytest.raises(FileExistsError, match="another --out"):
+        branch(folder, tmp_path / "hot", source)
+    with pytest.raises(ValueError, match=r"is of a hot run: go on with --hot"):
+        branch(folder, tmp_path / "hot", source, resume=True)
+    assert source.read_bytes() == before
+    path = branch(folder, tmp_path / "release", source).run()
+    with pytest.raises(ValueError, match=r"is of a run with an end"):
+        hot(folder, tmp_path / "release", steps=9)
+    with pytest.raises(ValueError, match="whole model: use --start-from"):
+        EntropyTrainer(
+            TrainOptions(data=folder, out=tmp_path / "entropy", branch=path, batch=2, crop=SIZE)
+        )
+
+
+def test_a_hot_run_that_was_branched_goes_on_without_its_source(folder, tmp_path):
+    source = hot(folder, tmp_path / "hot", steps=3)
+    for steps, options in ((2, {"branch": source}), (4, {})):
+        path = hot(folder, tmp_path / "more", steps=steps, **options)
+    state = load_checkpoint(path)
+    assert (state["steps_done"], state["optimizer_steps"], state["seen"]["steps"]) == (4, 7, 7)
+
+
+def test_a_checkpoint_that_was_written_meanwhile(folder, tmp_path):
+    path = hot(folder, tmp_path / "run", steps=2)
+    options = {"data": folder, "out": tmp_path / "run", "hot": True, "optimizer": "soap"}
+    waiting = Trainer(TrainOptions(**options, batch=BATCH, crop=SIZE, late_crop=SIZE))
+    save_checkpoint(path, load_checkpoint(path))
+    with pytest.raises(ValueError, match="written by another process: start again"):
+        waiting.run()
+
+
+def test_gradients_that_are_not_finite_change_nothing(folder, tmp_path):
+    options = TrainOptions(
+        data=folder, out=tmp_path / "run", batch=2, crop=SIZE, late_crop=SIZE, precision="fp32"
+    )
+    trainer = Trainer(options, TINY_CONFIG)
+    trainer.train_step()
+    before = [p.clone() for p in trainer.model.parameters()]
+    forward = trainer.forward_batch
+
+    def broken():
+        terms = forward()
+        return replace(terms, loss=terms.loss * float("nan"))
+
+    trainer.losses = broken
+    for _ in range(MOST_FAILED_STEPS - 1):
+        trainer.train_step()
+    with pytest.raises(ValueError, match=r"10 steps in a row are not finite"):
+        trainer.train_step()
+    assert (trainer.steps_done, trainer.optimizer_steps) == (11, 1)
+    after = trainer.model.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_what_a_branch_cannot_begin_with(folder, tmp_path):
@@ -194,15 +258,18 @@ def test_a_processor_without_bfloat16(folder, tmp_path, monkeypatch):
 def test_rounding_needs_more_than_eight_bits(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.learn.training.precision.precisions", lambda: ("fp32", "bf16"))
     source = hot(folder, tmp_path / "hot", steps=1)
+    with pytest.raises(ValueError, match="begins from averaged weights: use --start-from"):
+        branch(folder, tmp_path / "branch", source, rounding=True)
+    rounding = {"branch": None, "start_from": source, "rounding": True}
     with pytest.raises(ValueError, match="needs fp32"):
-        branch(folder, tmp_path / "r", source, rounding=True, precision="bf16").run()
-    branch(folder, tmp_path / "auto", source, rounding=True, precision="auto").run()
-    assert rows_of(tmp_path / "auto")[0]["precision"] == "fp32"
+        branch(folder, tmp_path / "low", None, **rounding, precision="bf16").run()
+    branch(folder, tmp_path / "auto", None, **rounding, precision="auto").run()
+    assert rows_of(tmp_path / "auto")[0]["precision"] == "fp32-torch"
 
 
 def test_the_faster_precision_is_taken_and_draws_nothing(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.learn.training.precision.precisions", lambda: ("fp32", "bf16"))
-    times = {"fp32": 2.0, "bf16": 1.0}
+    times = {"fp32-torch": 3.0, "fp32": 2.0, "bf16": 1.0}
     monkeypatch.setattr(Trainer, "_seconds_with", lambda self, name: times[name])
     monkeypatch.setattr(train.Precision, "use", lambda self, model: None)
     hot(folder, tmp_path / "run", steps=1, precision="auto")
@@ -221,10 +288,13 @@ def test_two_processes_stop_together_and_save(folder, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     checkpoint = tmp_path / "run" / "last.ckpt"
     end = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < end:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=60)[1]
+    try:
+        while not checkpoint.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()  # its workers notice
     assert process.returncode == EXIT_INTERRUPTED, said
     assert "stopped by SIGTERM" in said
     assert load_checkpoint(checkpoint)["steps_done"] > 0
@@ -234,6 +304,10 @@ def test_two_processes_stop_together_and_save(folder, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["--hot", "--steps", "100"], "--hot has no end: leave --steps out"),
+        (["--hot", "--late-crop", "200"], "a late crop of 200 pixels"),
+        (["--batch", "0"], "at least one crop"),
+        (["--learning-rate", "-1"], "give one above 0"),
         (["--processes", "0"], "at least 1"),
         (["--distortion", "nicer"], "give mix, mse, ms-ssim"),
         (["--distortion", "mse=-1,ssimulacra2=3"], "none of them negative"),

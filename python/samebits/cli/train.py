@@ -33,7 +33,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samebits.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from samebits.cli.train_processes import is_worker, run_processes
@@ -70,7 +70,6 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument(
         "--minutes",
         type=float,
-        default=60.0,
         help="training time over all resumed runs, instead of steps (default 60)",
     )
     parser.add_argument(
@@ -190,7 +189,6 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decay",
         type=float,
-        default=1.0,
         metavar="SHARE",
         help="part of the run, at its end, in which the learning rate falls; default 1: all of it",
     )
@@ -207,9 +205,10 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("auto", "fp32", "bf16"),
+        choices=("auto", "fp32", "fp32-torch", "bf16"),
         default="auto",
-        help="of products on a CPU; auto times what the processor has; default %(default)s",
+        help="of products on a CPU; fp32-torch leaves them to torch; auto takes what is fastest; "
+        "default %(default)s",
     )
     distortion = parser.add_mutually_exclusive_group()
     distortion.add_argument(
@@ -267,7 +266,7 @@ def run(arguments: argparse.Namespace) -> int:
         if sentence is None:
             raise
         last = arguments.out / "last.ckpt"
-        began = trainer is not None and last.exists()
+        began = trainer is not None and trainer.has_begun and last.exists()
         resume = f"; --resume goes on from {last}" if began else ""
         if is_first_process() or not isinstance(error, ValueError):
             print(f"samebits train: {sentence}{resume}", file=sys.stderr)
@@ -323,20 +322,22 @@ def _options(arguments: argparse.Namespace) -> "TrainOptions":
     from samebits.learn.training.options import TrainOptions
 
     whole = arguments.hot or arguments.branch is not None
-    crop = arguments.crop or (192 if whole else 128)
+    crop = _or(arguments.crop, 192 if whole else 128)
+    if arguments.hot:
+        _refuse_ends(arguments)
     return TrainOptions(
         data=arguments.data,
         out=arguments.out,
-        minutes=arguments.minutes,
+        minutes=_or(arguments.minutes, 60.0),
         steps=arguments.steps,
         resume=arguments.resume,
-        batch=arguments.batch or (16 if whole else 8),
+        batch=_or(arguments.batch, 16 if whole else 8),
         crop=crop,
-        late_crop=arguments.late_crop or 2 * crop,
+        late_crop=_or(arguments.late_crop, 2 * crop),
         late_share=arguments.late,
-        decay_share=arguments.decay,
+        decay_share=_or(arguments.decay, 1.0),
         optimizer=arguments.optimizer or ("soap" if whole else "adam"),
-        learning_rate=arguments.learning_rate or _learning_rate(arguments, whole=whole),
+        learning_rate=_or(arguments.learning_rate, _learning_rate(arguments, whole=whole)),
         distortion=_distortion(arguments),
         lpips_weight=arguments.lpips,
         stability_weight=arguments.stability,
@@ -355,6 +356,19 @@ def _options(arguments: argparse.Namespace) -> "TrainOptions":
         permuted_orders=arguments.permuted_orders,
         data_per_process=arguments.data_per_process,
     )
+
+
+def _or(value: float | None, default: float) -> Any:
+    return default if value is None else value
+
+
+def _refuse_ends(arguments: argparse.Namespace) -> None:
+    """A hot run has neither a length nor a falling rate."""
+    given = [name for name in ("steps", "minutes", "decay") if getattr(arguments, name) is not None]
+    if given:
+        raise ValueError(
+            f"--hot has no end: leave --{given[0]} out; --stop-after MINUTES ends it for now"
+        )
 
 
 def _learning_rate(arguments: argparse.Namespace, *, whole: bool) -> float:

@@ -1,8 +1,8 @@
 """SSIMULACRA 2 of pictures in memory, by the parts of the package ``ssimulacra2``.
 
 Jon Sneyers (Cloudinary), https://github.com/cloudinary/ssimulacra2: structural similarity, ringing
-and smoothing in the color space XYB at six scales, weighed so that the score follows what people
-said of compressed pictures. The package compares two files; here the half that depends on the
+and smoothing in the color space XYB at six scales, weighted so that the score follows human
+ratings of compressed pictures. The package compares two files; here the half that depends on the
 original alone is computed once.
 """
 
@@ -65,7 +65,7 @@ class Ssimulacra2Reference:
 
     @staticmethod
     def of(x: np.ndarray) -> Ssimulacra2Reference:
-        """Of an original, uint8, (H, W) or (H, W, 3); keeps about 100 bytes a pixel."""
+        """Of an original, uint8, (H, W) or (H, W, 3); keeps about 100 bytes per pixel."""
         check_picture("x", x)
         large_enough = min(x.shape[:2]) >= SSIMULACRA2_MIN_SIDE
         return Ssimulacra2Reference(x.shape, tuple(_scales(x)) if large_enough else ())

@@ -23,6 +23,9 @@ class ClusteringTrainer(Trainer):
     where the channels are when training begins.
     """
 
+    has_low_precision = False  # its passes move the centroids: none may be run to be timed
+    can_branch = False
+
     def __init__(
         self,
         options: TrainOptions,

@@ -58,7 +58,7 @@ class BlockParameters(NamedTuple):
 
 
 def precisions() -> list[str]:
-    """Precisions that are fast with the target in use: of ``"fp32"`` and ``"bf16"``.
+    """Precisions that are fast with the target in use: of ``"fp32"`` and ``"bf16"``, or none.
 
     ``"bf16"`` needs the instructions AVX512-BF16. On other processors it runs in plain C++, which
     is only good for tests, and is not in this list.

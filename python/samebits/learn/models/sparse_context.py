@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 KERNEL = 3
 PHASES = 4
@@ -62,6 +63,7 @@ class _SparseContext(torch.autograd.Function):
         return padded[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[override]
         values, channels, used = ctx.saved_tensors
         rows = gradient.permute(0, 2, 3, 1).to(values.dtype)

@@ -118,6 +118,21 @@ def check_resumable(state: dict, path: Path, *, optimizer: torch.optim.Optimizer
         )
 
 
+def check_kind(state: dict, path: Path, *, hot: bool) -> None:
+    """Refuse to go on with a hot run as if it had an end, and the other way round.
+
+    Raises
+    ------
+    ValueError
+        With what to do.
+    """
+    if state.get("hot", False) == hot:
+        return
+    if hot:
+        raise ValueError(f"{path} is of a run with an end: go on with --resume, or use --branch")
+    raise ValueError(f"{path} is of a hot run: go on with --hot, or begin another with --branch")
+
+
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict, path: Path) -> None:
     """``load_state_dict`` with a sentence where the state is not one of these parameters.
 

@@ -14,9 +14,19 @@ METRICS = {"psnr": "PSNR (dB)", "ssimulacra2": "SSIMULACRA 2"}
 
 
 def validation_rows(log: Path) -> list[dict]:
-    """The lines of a log that have losses; the others say what a run was computed on."""
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    return [row for row in rows if "validation_loss" in row]
+    """The lines of a log that have losses; the others say what a run was computed on.
+
+    A line that a killed run has not finished is left out.
+    """
+    rows = []
+    for line in log.read_text().splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if "validation_loss" in row:
+            rows.append(row)
+    return rows
 
 
 def plot_log(log: Path, out: Path) -> None:
@@ -42,7 +52,7 @@ def plot_log(log: Path, out: Path) -> None:
 
 
 def _plot_losses(axes: Axes, rows: list[dict]) -> None:
-    unit, label = ("gpx", "10⁹ pixels seen") if "gpx" in rows[-1] else ("minutes", "minutes")
+    unit, label = ("gpx", "10⁹ pixels seen") if "gpx" in rows[0] else ("minutes", "minutes")
     place = [row[unit] for row in rows]
     axes.plot(place, [row["train_loss"] for row in rows], label="training")
     axes.plot(place, [row["validation_loss"] for row in rows], label="validation")
@@ -65,5 +75,13 @@ def _plot_curve(axes: Axes, rows: list[dict], metric: str) -> None:
     axes.legend()
 
 
+def main() -> None:
+    """The command line."""
+    try:
+        plot_log(Path(sys.argv[1]), Path(sys.argv[2]))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"curves: {error}") from error
+
+
 if __name__ == "__main__":
-    plot_log(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -48,9 +48,10 @@ class EntropyTrainer(Trainer):
     """
 
     has_late_crops = False
+    can_branch = False
 
     def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
-        if options.start_from is None and not (options.out / "last.ckpt").exists():
+        if options.source is None and not (options.out / "last.ckpt").exists():
             raise ValueError("the entropy model alone needs a trained model: give --start-from")
         refuse_parts(options)
         super().__init__(options, config)

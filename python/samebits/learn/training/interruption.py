@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SAME_WISH_SECONDS = 1.0
+SAME_WISH_SECONDS = 5.0
 """Signals this close together are one wish: one sent to all processes of a run, and passed on by
 the process that started the others, arrives twice."""
+
+
+PARENT = "SAMEBITS_PARENT"
+"""Environment variable with the number of the process that started this one, if it must not outlive
+it."""
+
+
+def is_orphan() -> bool:
+    """Whether the process that started this one, and would pass on signals, is gone."""
+    return PARENT in os.environ and os.getppid() != int(os.environ[PARENT])
 
 
 class StopSignals:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm import tqdm
 
-from .interruption import StopSignals
+from .interruption import StopSignals, is_orphan
 from .run_log import LossMeans
 
 if TYPE_CHECKING:
@@ -37,10 +37,9 @@ class TrainingLoop:
         with StopSignals() as signals, self._bar() as bar:
             while trainer.progress < 1.0:
                 self._step()
-                if self._agree(stop=signals.received is not None):
-                    if self.means.steps:
-                        self._save_only()
-                    return signals.received or "a signal to another process"
+                if self._agree(stop=signals.received is not None or is_orphan()):
+                    self._save_only()
+                    return signals.received or "the end of another process"
                 self._show(bar)
                 if self._is_due(self.last_report, trainer.options.validate_every_minutes):
                     self._report()

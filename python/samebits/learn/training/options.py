@@ -8,7 +8,7 @@ from pathlib import Path
 from .distortion import DISTORTIONS, Distortion
 
 STRIDE = 16
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "fp32-torch", "bf16")
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,20 @@ def check_options(options: TrainOptions, *, processes: int, has_late_crops: bool
         raise ValueError(f"--late {options.late_share}: a share is from 0 to 1")
     if options.precision not in PRECISIONS:
         raise ValueError(f"--precision {options.precision}: give {', '.join(PRECISIONS)}")
+    if options.branch is not None and options.rounding:
+        raise ValueError("--rounding begins from averaged weights: use --start-from, not --branch")
     if options.branch is not None and options.start_from is not None:
         raise ValueError("--branch and --start-from both say what to begin with: give one")
     if options.lpips_weight < 0:
         raise ValueError(f"--lpips {options.lpips_weight}: a weight is not negative")
     if options.stability_weight < 0:
         raise ValueError(f"--stability {options.stability_weight}: a weight is not negative")
-    smallest = min(options.batch, options.late_batch) if has_late_crops else options.batch
+    if not options.learning_rate > 0:
+        raise ValueError(f"--learning-rate {options.learning_rate}: give one above 0")
+    if options.batch < 1:
+        raise ValueError(f"--batch {options.batch}: a step has at least one crop")
+    late = has_late_crops and not options.hot
+    smallest = min(options.batch, options.late_batch) if late else options.batch
     if smallest < processes:
         kind = "late crops" if smallest < options.batch else "crops"
         raise ValueError(

@@ -16,15 +16,16 @@ from ..models.network import Network
 from .random_state import random_state, restore_random_state
 
 MEASURED_STEPS = 3
-"""Of each precision, the fastest counts; one more before them is not counted."""
+"""Timed steps per precision, after one warm-up step; the fastest counts."""
 
 
 @dataclass(frozen=True)
 class Precision:
     """``fp32``, or ``bf16``: products of bfloat16 numbers, summed in float32.
 
-    On a CPU the package's own kernels run most of the networks (models/fused_block.py), with the
-    residual streams in float32, and autocast does the rest; on a GPU autocast does everything.
+    On a CPU the package's own kernels run most of the networks (models/fused_block.py), each on one
+    thread, with the residual streams in float32, and autocast does the rest; ``fp32-torch`` is
+    float32 by torch alone. On a GPU autocast does everything.
     """
 
     name: str
@@ -34,20 +35,19 @@ class Precision:
         """Let the networks of a model compute so from now on."""
         for module in model.modules():
             if isinstance(module, Network):
-                module.precision = self.name if self.device_type == "cpu" else None
+                has_kernels = self.device_type == "cpu" and self.name != "fp32-torch"
+                module.precision = self.name if has_kernels else None
 
     def products(self) -> AbstractContextManager:
         """Within it torch's own operations compute so."""
-        if self.name == "fp32":
+        if self.name != "bf16":
             return nullcontext()
         return torch.autocast(self.device_type, torch.bfloat16)
 
 
 def possible_precisions(device: torch.device) -> tuple[str, ...]:
-    """What the device can compute in fast, ``fp32`` first."""
-    if device.type != "cpu":
-        return ("fp32", "bf16")
-    return ("fp32", *(name for name in precisions() if name != "fp32"))
+    """What the device can compute in fast, float32 first."""
+    return ("fp32-torch", *precisions()) if device.type == "cpu" else ("fp32", "bf16")
 
 
 def check_precision(name: str, device: torch.device) -> None:
@@ -58,7 +58,7 @@ def check_precision(name: str, device: torch.device) -> None:
     ValueError
         With a sentence that says what to do.
     """
-    if name != "auto" and name not in possible_precisions(device):
+    if name == "bf16" and name not in possible_precisions(device):
         raise ValueError(
             f"--precision {name}: this processor has no AVX512-BF16 instructions, or Samebits was "
             "built without its vector kernels; use --precision fp32 or auto"
@@ -84,11 +84,11 @@ def allowed_precisions(
     if not low:
         if asked == "bf16":
             raise ValueError("--precision bf16: this kind of training needs fp32")
-        return ("fp32",)
-    if asked != "auto":
-        return (asked,)
+        return ("fp32-torch",)
     possible = possible_precisions(device)
-    return (saved,) if saved in possible else possible
+    if asked == "auto":
+        return (saved,) if saved in possible else possible
+    return (asked,) if asked in possible else ("fp32-torch",)
 
 
 def seconds_of_a_step(step: Callable[[], object]) -> float:

@@ -22,8 +22,10 @@ class Seen:
 
     @classmethod
     def of(cls, state: dict) -> Seen:
-        """What a checkpoint says; one that is older than this count says nothing."""
-        return cls(**state.get("seen", {}))
+        """What a checkpoint says; one that is older than this count knows no pixels."""
+        if "seen" in state:
+            return cls(**state["seen"])
+        return cls(state.get("steps_done", 0), state.get("elapsed", 0.0))
 
     def __add__(self, other: Seen) -> Seen:
         return Seen(

@@ -22,12 +22,12 @@ def slim_checkpoint(source: Path, target: Path, *, half: bool = False) -> None:
 
     Parameters
     ----------
-    half : store weights as float16, 2 bytes each: an error of at most 2^-12 of a weight, or 2^-25.
+    half : store weights as float16, 2 bytes each: an error of at most 2^-11 of a weight, or 2^-25.
 
     Raises
     ------
     ValueError
-        ``source`` is no checkpoint, or a weight is too large for float16.
+        ``source`` is not a checkpoint, or a weight is too large for float16.
     """
     state = load_checkpoint(source)
     weights = state["ema"]
@@ -51,9 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m samebits.learn.training.slim")
     parser.add_argument("source", type=Path, metavar="IN", help="a checkpoint")
     parser.add_argument("target", type=Path, metavar="OUT", help="what to write")
-    parser.add_argument("--half", action="store_true", help="2 bytes a weight (float16)")
+    parser.add_argument("--half", action="store_true", help="2 bytes per weight (float16)")
     arguments = parser.parse_args()
-    slim_checkpoint(arguments.source, arguments.target, half=arguments.half)
+    try:
+        slim_checkpoint(arguments.source, arguments.target, half=arguments.half)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"slim: {error}") from error
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def ssimulacra2_sum(x: Tensor, x_hat: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        The shapes differ or are no such pictures, or a side is below MIN_SIDE.
+        The shapes differ or are not such pictures, or a side is below MIN_SIDE.
     """
     _check_shapes(x, x_hat)
     dtype = torch.float64 if x_hat.dtype == torch.float64 else torch.float32
@@ -202,7 +202,7 @@ def ssimulacra2_sum_cpu(x: Tensor, x_hat: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        The shapes differ or are no such pictures, or a side is below MIN_SIDE.
+        The shapes differ or are not such pictures, or a side is below MIN_SIDE.
     """
     _check_shapes(x, x_hat)
     return _SumOnCpu.apply(x.detach().float(), x_hat.float())

@@ -65,11 +65,12 @@ class TimeTrainer(Trainer):
 
     has_late_crops = False
     has_low_precision = False
+    can_branch = False
 
     def __init__(
         self, options: TrainOptions, *, time_width: int, time_from: Path | None = None
     ) -> None:
-        if options.start_from is None and not (options.out / "last.ckpt").exists():
+        if options.source is None and not (options.out / "last.ckpt").exists():
             raise ValueError("a network for series needs a trained model: give --start-from")
         self.time_width = time_width
         self.time_from = time_from

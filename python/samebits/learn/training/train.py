@@ -19,6 +19,7 @@ from ..models.schedule import random_view, spread
 from .ambiguity import AmbiguityTerm
 from .budget import learning_rate_at, progress_of
 from .checkpoint import (
+    check_kind,
     check_resumable,
     config_of,
     load_checkpoint,
@@ -59,6 +60,8 @@ START_CROPS, ROUNDING_CROPS = 256, 64
 HEADS = ("time", "values")
 EMA_DECAY = 0.999
 LARGEST_GRADIENT = 1.0
+MOST_FAILED_STEPS = 10
+"""Steps in a row whose gradients are not finite, after which a run ends."""
 
 
 class Trainer:
@@ -80,19 +83,26 @@ class Trainer:
     has_late_crops = True
     has_low_precision = True
     """Whether the passes of this training may be computed in bfloat16."""
+    can_branch = True
+    """Whether all state of another run, its optimizer's too, is of use to this training."""
 
     def __init__(self, options: TrainOptions, config: ModelConfig | None = None) -> None:
         self.options = options
         self.processes = join_processes(options.device)
         self.device = self.processes.device
         self.late_crops = self.has_late_crops and not options.hot
-        check_options(options, processes=self.processes.count, has_late_crops=self.late_crops)
+        check_options(options, processes=self.processes.count, has_late_crops=self.has_late_crops)
         check_precision(options.precision, self.device)
+        if options.branch is not None and not self.can_branch:
+            raise ValueError("--branch is for training the whole model: use --start-from")
         self.steps_done = 0
+        self.optimizer_steps = 0
+        self.failed_steps = 0
         self.elapsed = 0.0
         self.pixels = 0
         self.seen_before = Seen()
         self.stopped_by: str | None = None
+        self.has_begun = False
         options.out.mkdir(parents=True, exist_ok=True)
         self.path = options.out / "last.ckpt"
         self.is_resumed = (options.resume or options.hot) and self.path.exists()
@@ -114,7 +124,7 @@ class Trainer:
         if state is not None:
             load_weights(self.average, state["ema"], self._source)
             self._restore_run(state)
-        self.precision = Precision("fp32", self.device.type)
+        self.precision = Precision("fp32-torch", self.device.type)
         self.saved_precision = state.get("precision") if state and self.is_resumed else None
         self.losses = self.processes.parallel(TrainingPass(self.model, self.forward_batch))
         self.crops: CropSource | None = None
@@ -129,11 +139,20 @@ class Trainer:
         return self.path if self.is_resumed else self.options.source or self.path
 
     def _saved_state(self) -> dict | None:
-        if self.is_resumed or self.options.source is not None:
-            return load_checkpoint(self._source)
-        if self.path.exists():
+        if self.path.exists() and not self.is_resumed:
             raise FileExistsError(f"{self.path} exists: use --resume, or another --out")
+        if self.is_resumed or self.options.source is not None:
+            state = load_checkpoint(self._source)
+            self.written = self._source.stat().st_mtime_ns
+            self._check_same_everywhere(state)
+            return state
         return None
+
+    def _check_same_everywhere(self, state: dict) -> None:
+        """Another run may write its checkpoint while the processes of this one read it."""
+        steps = self.processes.gather([str(state.get("steps_done"))])
+        if len(set(steps)) > 1:
+            raise ValueError(f"{self._source} was replaced while it was read: start again")
 
     def _config(self, state: dict | None, wanted: ModelConfig | None) -> ModelConfig:
         if state is None:
@@ -186,11 +205,13 @@ class Trainer:
         seen = Seen.of(state)
         if self.is_resumed or self.options.branch is not None:
             check_resumable(state, self._source, optimizer=self.optimizer)
+            self.optimizer_steps = state.get("optimizer_steps", state["steps_done"])
             restore_optimizer(self.optimizer, state["optimizer"], self._source)
             restore_random_state(state["random"], self.random, self.device)
         if not self.is_resumed:
             self.seen_before = seen
             return
+        check_kind(state, self.path, hot=self.options.hot)
         self.steps_done, self.elapsed = state["steps_done"], state["elapsed"]
         self.pixels = state.get("pixels", 0)
         self.seen_before = seen - self._seen_here
@@ -204,12 +225,6 @@ class Trainer:
     def seen(self) -> Seen:
         """What the weights were trained on, in this run and those that it comes from."""
         return self.seen_before + self._seen_here
-
-    @property
-    def optimizer_steps(self) -> int:
-        """Steps that the state of the optimizer and the average know of."""
-        before = self.seen_before.steps if self.options.branch is not None else 0
-        return before + self.steps_done
 
     def _load_pictures(self) -> PictureSet:
         part = (0, 1)
@@ -256,9 +271,7 @@ class Trainer:
         )
         row: dict[str, str | float] = {}
         if len(names) > 1 and self.device.type == "cpu":
-            with generators_kept(self.random, self.device):
-                seconds = torch.tensor([self._seconds_with(name) for name in names])
-            seconds = self.processes.mean(seconds)
+            seconds = self.processes.mean(torch.tensor([self._seconds_with(n) for n in names]))
             row = {f"{n}_s": round(s, 3) for n, s in zip(names, seconds.tolist(), strict=True)}
             names = (names[int(seconds.argmin())],)
         self._use_precision(names[-1])
@@ -273,7 +286,8 @@ class Trainer:
     def _seconds_with(self, name: str) -> float:
         """Seconds of the forward and backward passes of a step; gradients are left to be reset."""
         self._use_precision(name)
-        return seconds_of_a_step(lambda: self.forward_batch().loss.backward())
+        with generators_kept(self.random, self.device):
+            return seconds_of_a_step(lambda: self.forward_batch().loss.backward())
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
         """What the optimizer changes: all but the heads that pictures alone do not use."""
@@ -350,16 +364,41 @@ class Trainer:
             terms = self.losses()
         self.optimizer.zero_grad(set_to_none=True)
         (terms.loss * self.processes.weight(crops)).backward()
-        torch.nn.utils.clip_grad_norm_(self.trained, LARGEST_GRADIENT)
-        self.optimizer.step()
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, LARGEST_GRADIENT)
         self.steps_done += 1
         self.pixels += crops * self.crop_size**2
+        if self._is_usable(norm):
+            self.optimizer.step()
+            self.optimizer_steps += 1
+            self._follow()
+        return terms
+
+    def _is_usable(self, norm: Tensor) -> bool:
+        """Whether the gradient is finite; all processes have the same one.
+
+        Raises
+        ------
+        ValueError
+            Many steps in a row were not.
+        """
+        if bool(norm.isfinite()):
+            self.failed_steps = 0
+            return True
+        self.failed_steps += 1
+        if self.failed_steps == MOST_FAILED_STEPS:
+            raise ValueError(
+                f"the gradients of {self.failed_steps} steps in a row are not finite: use a "
+                f"smaller --learning-rate; {self.path} is from before"
+            )
+        return False
+
+    def _follow(self) -> None:
+        """The average takes the new weights in."""
         decay = min(EMA_DECAY, (1 + self.optimizer_steps) / (10 + self.optimizer_steps))
         with torch.no_grad():
             pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
             for mean, value in pairs:
                 mean.lerp_(value, 1 - decay)
-        return terms
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -380,7 +419,9 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "optimizer_name": type(self.optimizer).__name__,
             "random": random_state(self.random, self.device),
+            "hot": self.options.hot,
             "steps_done": self.steps_done,
+            "optimizer_steps": self.optimizer_steps,
             "elapsed": self.elapsed,
             "pixels": self.pixels,
             "seen": self.seen.to_dict(),
@@ -391,18 +432,18 @@ class Trainer:
         save_checkpoint(self.path, state)
 
     def report(self, means: LossMeans, *, crops_per_s: float) -> None:
-        """Validation, one line of the log, and a checkpoint.
+        """A checkpoint, then a validation and its line of the log.
 
         ``crops_per_s`` is the speed of training, per device.
         """
         values = self.processes.mean(means.values()).tolist()
         if self.log is None:
             return
+        self.save()
         train = {f"train_{k}": round(v, 5) for k, v in zip(means.names(), values, strict=True)}
         row = {"step": self.steps_done, "minutes": round(self.elapsed / 60, 2), **train}
         speed = {"crops_per_s_per_device": round(crops_per_s, 2)}
         self.log.write({**row, **self.validate(), **speed, **self.seen.row()})
-        self.save()
 
     def run(self) -> Path:
         """Train until the run is done, ``stop_after_minutes`` are over, or a signal asks to stop.
@@ -410,6 +451,9 @@ class Trainer:
         ``stopped_by`` is then the name of the signal.
         """
         with locked(self.options.out) if self.processes.is_first else nullcontext():
+            if self.is_resumed and self.path.stat().st_mtime_ns != self.written:
+                raise ValueError(f"{self.path} was written by another process: start again")
+            self.has_begun = True
             if self.device.type == "cpu":
                 keep_freed_memory()
             self._choose_precision()
