@@ -11,9 +11,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from samebits import _core
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def restore_machine():
-    """Give target and thread count back as they were."""
+    """Give target and thread count back as they were, also where a command has set them."""
     target, threads = _core.target(), _core.thread_count()
     yield
     _core.set_target(target)
