@@ -43,10 +43,21 @@ def run_processes(count: int, words: Sequence[str]) -> int:
     with _signals_for(workers):
         for rank in range(count):
             environment = _environment(rank, count, port)
-            # In sessions of their own: a terminal's Ctrl-C must reach them once, from here.
-            workers.append(subprocess.Popen(command, env=environment, start_new_session=True))
+            workers.append(subprocess.Popen(command, env=environment, preexec_fn=_new_group))
         codes = [code if code >= 0 else EXIT_FAILED for code in _wait(workers)]
     return codes[0] or next((code for code in codes if code), 0)
+
+
+def _own_group() -> None:
+    """A terminal's Ctrl-C must reach the workers once, from the process that started them.
+
+    A session of their own would do that, too, but Linux shares processors among sessions first and
+    heeds ``nice`` only within one.
+    """
+    os.setpgrp()
+
+
+_new_group = _own_group if hasattr(os, "setpgrp") else None
 
 
 @contextmanager
